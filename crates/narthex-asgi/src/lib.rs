@@ -1,0 +1,1 @@
+//! An ASGI application as a Tower service.

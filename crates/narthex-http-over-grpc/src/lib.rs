@@ -1,0 +1,1 @@
+//! HTTP carried in google.api.HttpBody to any HTTP service.

@@ -1,0 +1,1 @@
+//! Descriptors, and ProtoJSON text to and from protobuf wire.

@@ -1,0 +1,1 @@
+//! Rust and asyncio on one thread: pump, standby, awaitables, lanes.

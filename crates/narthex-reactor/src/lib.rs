@@ -1,0 +1,1 @@
+//! Sockets, timers and tasks behind one descriptor that any event loop can watch.

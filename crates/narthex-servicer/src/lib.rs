@@ -1,0 +1,1 @@
+//! Python gRPC servicers as a Tower service.

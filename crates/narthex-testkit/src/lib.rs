@@ -1,0 +1,1 @@
+//! Fixtures and the tidy test; never published.

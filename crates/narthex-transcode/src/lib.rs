@@ -1,0 +1,1 @@
+//! google.api.http: HTTP and JSON to gRPC and back.

@@ -1,0 +1,1 @@
+//! gRPC over HTTP: envelopes, status, metadata, timeouts and the body type all layers share.

@@ -1,0 +1,60 @@
+"""The compiled half of Narthex: everything that happens for each request.
+
+Python holds configuration, process life and framework glue; see ``narthex.server`` for the order in which these are called.
+"""
+
+from asyncio import AbstractEventLoop
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Any, final
+
+from narthex.config import Config
+
+__version__: str
+
+@final
+class Server:
+    """One server on one event loop. Made by ``narthex.server``; not public API."""
+
+    def __new__(
+        cls,
+        config: Config,
+        loop: AbstractEventLoop,
+        app: Any | None,
+        methods: Mapping[str, Any],
+        generic_handlers: Sequence[Any],
+        services: Sequence[str],
+        descriptor_set: bytes,
+    ) -> Server:
+        """``methods`` maps ``/pkg.Service/Method`` to its RpcMethodHandler; ``generic_handlers`` are asked for paths not in it.
+
+        ``services`` are the full names of all registered services; those found in ``descriptor_set`` (a serialized
+        FileDescriptorSet with imports) get JSON routes and reflection, the others are served as gRPC alone.
+        """
+
+    def prepare(self) -> list[tuple[str, str, str]]:
+        """Builds the routes and binds the sockets; returns every problem as (where, what, what to do), none if all is well."""
+
+    @property
+    def addresses(self) -> list[str]:
+        """The bound addresses after ``prepare``: ``http://127.0.0.1:8080`` or ``unix:/path``."""
+
+    def startup(self) -> Awaitable[None]:
+        """Starts the runtime on the loop and runs the app's lifespan startup. Raises ``RuntimeError`` if the app says it failed."""
+
+    def serve(self) -> None:
+        """Listens and accepts; returns at once."""
+
+    def shutdown(self, timeout: float) -> Awaitable[bool]:
+        """Stops accepting, waits for what is in flight, aborts the rest at the timeout, then runs lifespan shutdown.
+
+        True if all that was in flight ended by itself.
+        """
+
+    def close(self) -> None:
+        """Releases the loop and the threads; idempotent."""
+
+def init_logging(level: str, color: bool) -> None:
+    """Sends the native half's log lines to stderr at this level (trace, debug, info, warning, error, critical)."""
+
+def builtin_descriptors() -> bytes:
+    """A FileDescriptorSet of grpc.health.v1, grpc.reflection.v1 and v1alpha and narthex.asgi.v1, with imports."""
