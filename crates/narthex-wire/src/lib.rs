@@ -1,1 +1,32 @@
 //! gRPC over HTTP: envelopes, status, metadata, timeouts and the body type all layers share.
+//!
+//! The facts of <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>, once, for every crate that
+//! reads or writes gRPC. Everything between the edge and the leaves speaks
+//! `Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>` with this crate's [`Body`].
+//!
+//! It is *not* a server or a client: it opens no socket, runs no task and names no protobuf message.
+
+#![forbid(unsafe_code)]
+
+pub mod body;
+pub mod code;
+pub mod connection;
+pub mod encoding;
+pub mod envelope;
+pub mod metadata;
+pub mod names;
+pub mod protocol;
+pub mod status;
+pub mod timeout;
+pub mod unary;
+
+pub use body::{Body, CollectError, Collected};
+pub use code::Code;
+pub use connection::{Arrival, Client, Connection, Endpoint, Flow, Origin, Scheme};
+pub use encoding::Encoding;
+pub use protocol::is_grpc;
+pub use status::Status;
+pub use unary::{read_unary, unary_response};
+
+/// What a body stream fails with; a [`Status`] inside is what the other side is told.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

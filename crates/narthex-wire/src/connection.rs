@@ -1,0 +1,186 @@
+//! What the edge knows of a request's transport, and what an answer tells the edge: typed extensions.
+//!
+//! `Arc<Connection>`, [`Origin`] and [`Arrival`] are request extensions that the edge puts in; [`Flow`] is a response extension.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use http::{HeaderValue, Response};
+
+use crate::protocol::is_grpc;
+
+/// One end of a connection.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// An IP address and port.
+    Tcp(SocketAddr),
+    /// A UNIX socket; a client's has usually no path.
+    Unix(Option<PathBuf>),
+}
+
+impl Endpoint {
+    /// The IP address, if this is not a UNIX socket.
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp(address) => Some(address.ip()),
+            Self::Unix(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(Some(path)) => write!(f, "unix:{}", path.display()),
+            Self::Unix(None) => f.write_str("unix:"),
+        }
+    }
+}
+
+/// The real transport of a request, whatever its headers say: trust is decided by this alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// The other end.
+    pub peer: Endpoint,
+    /// Our end.
+    pub local: Endpoint,
+}
+
+/// Who a request comes from, once the `X-Forwarded-*` headers of trusted peers are believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The client.
+    pub client: Client,
+    /// The scheme the client used.
+    pub scheme: Scheme,
+    /// The host the client asked for, where a trusted peer says that it differs from this request's own.
+    pub host: Option<HeaderValue>,
+}
+
+/// A client: the peer itself, or the address that a trusted peer named, which has no port.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Client {
+    /// The connection's other end.
+    Peer(Endpoint),
+    /// From X-Forwarded-For.
+    Forwarded(IpAddr),
+}
+
+impl Client {
+    /// The IP address, if there is one.
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Peer(endpoint) => endpoint.ip(),
+            Self::Forwarded(ip) => Some(*ip),
+        }
+    }
+}
+
+impl fmt::Display for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Peer(endpoint) => endpoint.fmt(f),
+            Self::Forwarded(ip) => ip.fmt(f),
+        }
+    }
+}
+
+/// The scheme of a request's URI.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// In the clear.
+    #[default]
+    Http,
+    /// Over TLS, somewhere before us or here.
+    Https,
+}
+
+impl Scheme {
+    /// `http` or `https`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The way a request took; a response extension that the access log and the tests read.
+///
+/// Read it with [`Flow::of`]: plain HTTP and gRPC are told from the content type, so only the layers that
+/// translate need to set the extension.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Flow {
+    /// To the web application.
+    Http,
+    /// JSON, transcoded to gRPC.
+    Json,
+    /// gRPC as it came.
+    Grpc,
+    /// HTTP that came inside a gRPC call, to the web application.
+    HttpOverGrpc,
+}
+
+impl Flow {
+    /// The flow that a response took: the extension where one is set, else told from its content type.
+    pub fn of<B>(response: &Response<B>) -> Self {
+        match response.extensions().get::<Self>() {
+            Some(flow) => *flow,
+            None if is_grpc(response.headers()) => Self::Grpc,
+            None => Self::Http,
+        }
+    }
+
+    /// The word that the access log prints.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Json => "json",
+            Self::Grpc => "grpc",
+            Self::HttpOverGrpc => "http-over-grpc",
+        }
+    }
+}
+
+impl fmt::Display for Flow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The instant a request's head had arrived; deadlines count from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival(pub Instant);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flow_is_told_from_the_content_type_when_nobody_set_it() {
+        let mut response = Response::new(());
+        assert_eq!(Flow::of(&response), Flow::Http);
+        response.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc+proto"));
+        assert_eq!(Flow::of(&response), Flow::Grpc);
+        response.extensions_mut().insert(Flow::HttpOverGrpc);
+        assert_eq!(Flow::of(&response), Flow::HttpOverGrpc);
+    }
+
+    #[test]
+    fn clients_are_printed_for_the_log() {
+        let v6 = Client::Peer(Endpoint::Tcp("[::1]:5".parse().unwrap()));
+        assert_eq!(v6.to_string(), "[::1]:5");
+        assert_eq!(Client::Forwarded("10.0.0.1".parse().unwrap()).to_string(), "10.0.0.1");
+        assert_eq!(Endpoint::Unix(None).to_string(), "unix:");
+        assert_eq!(Endpoint::Unix(Some("/run/n.sock".into())).to_string(), "unix:/run/n.sock");
+    }
+}

@@ -1,0 +1,138 @@
+//! The envelope around each message: one flag byte, the length as 32 bits big endian, the message.
+//!
+//! The boundaries of DATA frames mean nothing. It is *not* an HTTP/2 frame, and not protobuf.
+
+use bytes::{Bytes, BytesMut};
+
+use crate::encoding::Encoding;
+use crate::status::Status;
+
+/// The length of what comes before a message.
+pub const PREFIX: usize = 5;
+
+/// The five bytes before a message of `len` bytes.
+///
+/// # Panics
+///
+/// If `len` does not fit 32 bits; protobuf messages end at 2 GiB.
+pub fn prefix(len: usize, compressed: bool) -> [u8; PREFIX] {
+    let [a, b, c, d] = u32::try_from(len).expect("a gRPC message is shorter than 4 GiB").to_be_bytes();
+    [u8::from(compressed), a, b, c, d]
+}
+
+/// An uncompressed envelope holding a copy of the message.
+pub fn encode(message: &[u8]) -> Bytes {
+    let mut envelope = Vec::with_capacity(PREFIX + message.len());
+    envelope.extend_from_slice(&prefix(message.len(), false));
+    envelope.extend_from_slice(message);
+    envelope.into()
+}
+
+/// Writes the prefix into a buffer whose first five bytes were left for it, so that a message serialized straight
+/// after them need not be copied.
+///
+/// # Panics
+///
+/// If the buffer is shorter than a prefix, or longer than 4 GiB.
+pub fn seal(mut buffer: Vec<u8>) -> Bytes {
+    let len = buffer.len().checked_sub(PREFIX).expect("the buffer starts with room for the prefix");
+    buffer[..PREFIX].copy_from_slice(&prefix(len, false));
+    buffer.into()
+}
+
+/// Takes DATA as it comes and gives whole messages, decompressed.
+///
+/// A message that lies within one piece of data is a slice of it. At most one message is held: a declared length above
+/// the limit is refused before any of it is kept.
+#[derive(Debug)]
+pub struct Decoder {
+    encoding: Encoding,
+    limit: usize,
+    /// Not yet read, as it came. Only one of the two holds anything.
+    whole: Bytes,
+    /// Not yet read, joined from several pieces.
+    joined: BytesMut,
+}
+
+impl Decoder {
+    /// A decoder of messages of at most `limit` bytes each.
+    pub fn new(encoding: Encoding, limit: usize) -> Self {
+        Self { encoding, limit, whole: Bytes::new(), joined: BytesMut::new() }
+    }
+
+    /// Adds data. Call [`Decoder::next`] until it gives `None` before adding more, so that only one message is held.
+    pub fn push(&mut self, data: Bytes) {
+        if self.joined.is_empty() && self.whole.is_empty() {
+            self.whole = data;
+            return;
+        }
+        if !self.whole.is_empty() {
+            self.joined.extend_from_slice(&std::mem::take(&mut self.whole));
+        }
+        self.joined.extend_from_slice(&data);
+    }
+
+    /// The next message, or `None` if more data is needed.
+    ///
+    /// # Errors
+    ///
+    /// `INTERNAL` for a flag other than 0 and 1, for flag 1 where no encoding was declared and for data that cannot be
+    /// decompressed; `RESOURCE_EXHAUSTED` for a message above the limit. The stream cannot be read on after an error.
+    #[expect(clippy::should_implement_trait, reason = "an Iterator that ends may not go on, this one may")]
+    pub fn next(&mut self) -> Result<Option<Bytes>, Status> {
+        let unread: &[u8] = if self.joined.is_empty() { &self.whole } else { &self.joined };
+        let Some((&[flag, a, b, c, d], rest)) = unread.split_first_chunk::<PREFIX>() else { return Ok(None) };
+        let len = u32::from_be_bytes([a, b, c, d]) as usize;
+        self.check(flag, len)?;
+        if rest.len() < len {
+            return Ok(None);
+        }
+        let message = self.take(PREFIX + len).slice(PREFIX..);
+        match flag {
+            0 => Ok(Some(message)),
+            _ => self.encoding.decompress(message, self.limit).map(Some),
+        }
+    }
+
+    /// Checks that the data did not end inside an envelope.
+    ///
+    /// # Errors
+    ///
+    /// `INTERNAL` if it did.
+    pub fn finish(&self) -> Result<(), Status> {
+        let left = self.whole.len() + self.joined.len();
+        if left == 0 {
+            return Ok(());
+        }
+        Err(Status::internal(format!(
+            "the body ended inside a gRPC envelope, {left} bytes after the end of the last whole message"
+        )))
+    }
+
+    fn check(&self, flag: u8, len: usize) -> Result<(), Status> {
+        match flag {
+            1 if self.encoding == Encoding::Identity => {
+                return Err(Status::internal(
+                    "a message has its compressed flag set, but grpc-encoding names no compression",
+                ));
+            }
+            0 | 1 => {}
+            _ => {
+                return Err(Status::internal(format!(
+                    "a gRPC envelope starts with flag {flag}, which is neither 0 nor 1"
+                )));
+            }
+        }
+        if len > self.limit {
+            let limit = self.limit;
+            return Err(Status::resource_exhausted(format!(
+                "a message of {len} bytes is larger than the limit of {limit} bytes"
+            )));
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, len: usize) -> Bytes {
+        if self.joined.is_empty() { self.whole.split_to(len) } else { self.joined.split_to(len).freeze() }
+    }
+}
