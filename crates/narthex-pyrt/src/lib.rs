@@ -1,1 +1,30 @@
-//! Rust and asyncio on one thread: pump, standby, awaitables, lanes.
+//! Rust and asyncio on one thread.
+//!
+//! An asyncio event loop owns the thread and watches one descriptor, the reactor's. When that is readable the loop calls
+//! the [pump](Runtime), which lets Rust's tasks run until none is runnable, hands Python what has become ready for it
+//! (starting coroutines, resuming waiters), lets Rust write what that produced, and returns to the loop. While Python is
+//! busy for longer than a tick, the standby thread takes the reactor over, so that whatever needs no Python goes on.
+//!
+//! The crate knows nothing of HTTP, ASGI or gRPC: it offers a way to call Python ([`Job`], [`Runtime::call`]), a way for
+//! Python to wait for Rust ([`Wait`], [`awaitable`]), and threads for synchronous Python code ([`Lanes`]).
+//! It is not a general bridge between Rust futures and asyncio: no future of one side is ever polled by the other.
+
+mod attach;
+mod awaitable;
+mod bytes;
+mod error;
+mod inbox;
+mod lanes;
+mod pump;
+mod runtime;
+mod standby;
+mod task;
+
+pub use self::attach::attach;
+pub use self::awaitable::{Wait, Waiter, awaitable, ready, ready_none};
+pub use self::bytes::{to_bytes, to_py};
+pub use self::error::{exception_text, log_exception};
+pub use self::inbox::Job;
+pub use self::lanes::{Lanes, LanesFull};
+pub use self::runtime::{Runtime, RuntimeOptions};
+pub use self::task::{Outcome, TaskHandle};

@@ -1,0 +1,266 @@
+//! What Python awaits: values that are there already, and waits that Rust ends.
+//!
+//! The objects implement the whole coroutine protocol (`send`, `throw`, `close`, `__await__`), because applications pass
+//! `receive()` to `asyncio.create_task`, which takes coroutines only. They complete without an event-loop round trip when
+//! the value is there; a future is made only when something must really wait.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyTuple;
+
+use crate::inbox::Item;
+use crate::runtime::Runtime;
+
+/// A source of one value that Python may have to wait for.
+pub trait Wait: Send + Sync + 'static {
+    /// The value, if it is there; otherwise keeps `waiter` and wakes it once polling again is worth while.
+    ///
+    /// # Cancel safety
+    ///
+    /// A wait that is cancelled is just not polled again: the value must not be taken before it is returned.
+    fn poll(&self, py: Python<'_>, waiter: &Arc<Waiter>) -> Option<PyResult<Py<PyAny>>>;
+}
+
+/// The Rust side's handle on one waiting coroutine.
+pub struct Waiter {
+    runtime: Arc<Runtime>,
+    /// A wake-up is on its way to Python.
+    woken: AtomicBool,
+    /// The asyncio future the coroutine is parked on.
+    future: Mutex<Option<Py<PyAny>>>,
+}
+
+impl std::fmt::Debug for Waiter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Waiter").field("woken", &self.woken).finish_non_exhaustive()
+    }
+}
+
+impl Waiter {
+    /// Has the coroutine polled again. Callable from any thread, any number of times.
+    pub fn wake(self: &Arc<Self>) {
+        if !self.woken.swap(true, Ordering::AcqRel) {
+            self.runtime.post(Item::Wake(Arc::clone(self)));
+        }
+    }
+
+    /// The pump's part: completes the future the coroutine is parked on, if it still is.
+    pub(crate) fn resume(&self, py: Python<'_>) {
+        self.woken.store(false, Ordering::Release);
+        let Some(future) = self.future.lock().take() else { return };
+        let future = future.bind(py);
+        let resumed = future.call_method0(intern!(py, "done")).and_then(|done| {
+            if !done.is_truthy()? {
+                future.call_method1(intern!(py, "set_result"), (py.None(),))?;
+            }
+            Ok(())
+        });
+        if let Err(error) = resumed {
+            // Only a closed loop refuses; nobody is left to resume then.
+            tracing::debug!("a waiting coroutine could not be resumed: {error}");
+        }
+    }
+}
+
+impl std::task::Wake for Waiter {
+    fn wake(self: Arc<Self>) {
+        Waiter::wake(&self);
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        Waiter::wake(self);
+    }
+}
+
+/// An awaitable for `source`'s value.
+pub fn awaitable<'py>(
+    py: Python<'py>,
+    runtime: &Arc<Runtime>,
+    source: impl Wait,
+) -> PyResult<Bound<'py, PyAny>> {
+    let waiter =
+        Arc::new(Waiter { runtime: Arc::clone(runtime), woken: AtomicBool::new(false), future: Mutex::new(None) });
+    Ok(Bound::new(py, Pending { source: Box::new(source), waiter, finished: AtomicBool::new(false) })?.into_any())
+}
+
+/// An awaitable that gives `value` at once.
+pub fn ready<'py>(py: Python<'py>, value: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    Ok(Bound::new(py, Ready { value: Mutex::new(Some(value.unbind())) })?.into_any())
+}
+
+/// The awaitable that gives `None` at once; always the same object.
+pub fn ready_none(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    static READY: PyOnceLock<Py<ReadyNone>> = PyOnceLock::new();
+    Ok(READY.get_or_try_init(py, || Py::new(py, ReadyNone))?.bind(py).clone().into_any())
+}
+
+/// `StopIteration(value)`, which is how an iterator returns; a tuple must not be spread over its arguments.
+fn stop(py: Python<'_>, value: Py<PyAny>) -> PyErr {
+    match PyTuple::new(py, [value]) {
+        Ok(args) => PyStopIteration::new_err(args.unbind()),
+        Err(error) => error,
+    }
+}
+
+/// What `throw(type, value, traceback)` raises, for its one-argument and its old three-argument form.
+fn thrown(kind: Bound<'_, PyAny>, value: Option<Bound<'_, PyAny>>) -> PyErr {
+    match value {
+        Some(value) if !value.is_none() => PyErr::from_value(value),
+        _ => PyErr::from_value(kind),
+    }
+}
+
+#[pyclass(frozen, module = "narthex._native")]
+struct ReadyNone;
+
+#[pymethods]
+impl ReadyNone {
+    fn __await__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __iter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    /// Ends the iteration: the awaited value is `None`.
+    #[expect(clippy::unused_self, reason = "the iterator protocol passes it")]
+    fn __next__(&self) -> Option<()> {
+        None
+    }
+
+    #[expect(clippy::unused_self, reason = "the coroutine protocol passes it")]
+    fn send(&self, py: Python<'_>, _value: Py<PyAny>) -> PyErrResult {
+        Err(stop(py, py.None()))
+    }
+
+    #[pyo3(signature = (kind, value = None, _traceback = None))]
+    #[expect(clippy::unused_self, reason = "the coroutine protocol passes it")]
+    fn throw(
+        &self,
+        kind: Bound<'_, PyAny>,
+        value: Option<Bound<'_, PyAny>>,
+        _traceback: Option<Bound<'_, PyAny>>,
+    ) -> PyErrResult {
+        Err(thrown(kind, value))
+    }
+
+    #[expect(clippy::unused_self, reason = "the coroutine protocol passes it")]
+    fn close(&self) {}
+}
+
+/// A method that only ever raises.
+type PyErrResult = PyResult<()>;
+
+#[pyclass(frozen, module = "narthex._native")]
+struct Ready {
+    value: Mutex<Option<Py<PyAny>>>,
+}
+
+#[pymethods]
+impl Ready {
+    fn __await__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __iter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __next__(&self, py: Python<'_>) -> PyErrResult {
+        let value = self.value.lock().take();
+        Err(value.map_or_else(reused, |value| stop(py, value)))
+    }
+
+    fn send(&self, py: Python<'_>, _value: Py<PyAny>) -> PyErrResult {
+        self.__next__(py)
+    }
+
+    #[pyo3(signature = (kind, value = None, _traceback = None))]
+    #[expect(clippy::unused_self, reason = "the coroutine protocol passes it")]
+    fn throw(
+        &self,
+        kind: Bound<'_, PyAny>,
+        value: Option<Bound<'_, PyAny>>,
+        _traceback: Option<Bound<'_, PyAny>>,
+    ) -> PyErrResult {
+        Err(thrown(kind, value))
+    }
+
+    #[expect(clippy::unused_self, reason = "the coroutine protocol passes it")]
+    fn close(&self) {}
+}
+
+fn reused() -> PyErr {
+    PyRuntimeError::new_err("cannot reuse already awaited coroutine")
+}
+
+/// A wait for Rust.
+#[pyclass(frozen, module = "narthex._native")]
+struct Pending {
+    source: Box<dyn Wait>,
+    waiter: Arc<Waiter>,
+    finished: AtomicBool,
+}
+
+#[pymethods]
+impl Pending {
+    fn __await__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __iter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    /// Ends with the value, or yields a new asyncio future to the task, the way `Future.__await__` does.
+    fn __next__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        if self.finished.load(Ordering::Relaxed) {
+            return Err(reused());
+        }
+        if let Some(value) = self.source.poll(py, &self.waiter) {
+            self.finished.store(true, Ordering::Relaxed);
+            return Err(value.map_or_else(|error| error, |value| stop(py, value)));
+        }
+        let future = self.waiter.runtime.create_future(py)?;
+        future.setattr(intern!(py, "_asyncio_future_blocking"), true)?;
+        *self.waiter.future.lock() = Some(future.clone().unbind());
+        Ok(future.unbind())
+    }
+
+    fn send(&self, py: Python<'_>, _value: Py<PyAny>) -> PyResult<Py<PyAny>> {
+        self.__next__(py)
+    }
+
+    /// The task is cancelled (or closed): forget the future, so that a late wake-up finds nobody.
+    #[pyo3(signature = (kind, value = None, _traceback = None))]
+    fn throw(
+        &self,
+        kind: Bound<'_, PyAny>,
+        value: Option<Bound<'_, PyAny>>,
+        _traceback: Option<Bound<'_, PyAny>>,
+    ) -> PyErrResult {
+        self.close();
+        Err(thrown(kind, value))
+    }
+
+    fn close(&self) {
+        self.finished.store(true, Ordering::Relaxed);
+        let parked = self.waiter.future.lock().take();
+        drop(parked);
+    }
+
+    fn __traverse__(&self, visit: pyo3::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
+        match self.waiter.future.try_lock() {
+            Some(future) => future.as_ref().map_or(Ok(()), |future| visit.call(future)),
+            None => Ok(()),
+        }
+    }
+}
+

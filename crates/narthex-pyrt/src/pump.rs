@@ -1,0 +1,110 @@
+//! The pump: what the event loop calls when the reactor's descriptor (or the inbox's bell) is readable.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use narthex_reactor::Budget;
+use pyo3::exceptions::PyException;
+use pyo3::prelude::*;
+
+use crate::inbox::Item;
+use crate::runtime::Runtime;
+
+/// How long one call of the pump may keep the event loop from Python's own callbacks, timers and descriptors.
+const TURN: Duration = Duration::from_millis(5);
+/// How many Rust tasks run before Python is looked after again.
+const TASKS: usize = 1024;
+/// How many entries of the inbox run between two looks at the clock.
+const CLOCK_EVERY: usize = 8;
+
+/// The object whose `run` the event loop calls.
+#[pyclass(frozen, module = "narthex._native")]
+pub(crate) struct Pump {
+    runtime: Arc<Runtime>,
+}
+
+impl Pump {
+    pub(crate) fn new(runtime: Arc<Runtime>) -> Self {
+        Self { runtime }
+    }
+}
+
+#[pymethods]
+impl Pump {
+    fn run(&self, py: Python<'_>) -> PyResult<()> {
+        self.runtime.pump(py)
+    }
+}
+
+impl Runtime {
+    /// One turn: Rust's tasks, then what they have for Python, until both have nothing left or the turn's time is used.
+    ///
+    /// What is left over makes one of the two descriptors readable, so the loop calls again after its other callbacks.
+    fn pump(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
+        if self.pump_is_running() {
+            // A handler runs an event loop inside the event loop; the outer pump goes on when it returns.
+            return Ok(());
+        }
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+        let attending = self.reactor.attend();
+        self.inbox.attend();
+        let result = self.turns(py);
+        self.inbox.leave();
+        drop(attending);
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+        result
+    }
+
+    fn turns(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
+        let end = Instant::now() + TURN;
+        let mut items = std::mem::take(&mut *self.scratch.lock());
+        let mut result = Ok(());
+        loop {
+            // Always detached: other Python threads run meanwhile, and it costs nothing measurable (performance.md B6).
+            py.detach(|| self.reactor.driver().turn(Budget { tasks: TASKS, time: TURN }));
+            self.epoch.fetch_add(2, Ordering::AcqRel);
+            self.inbox.take(&mut items);
+            if items.is_empty() {
+                break;
+            }
+            let mut until_clock = CLOCK_EVERY;
+            while let Some(item) = items.pop_front() {
+                if let Err(fatal) = self.run_item(py, item) {
+                    result = Err(fatal);
+                }
+                until_clock -= 1;
+                if until_clock == 0 {
+                    until_clock = CLOCK_EVERY;
+                    if Instant::now() >= end {
+                        break;
+                    }
+                }
+            }
+            if !items.is_empty() {
+                self.inbox.put_back(&mut items);
+            }
+            if result.is_err() || Instant::now() >= end {
+                break;
+            }
+        }
+        *self.scratch.lock() = items;
+        result
+    }
+
+    /// Runs one entry. `Err` is what must leave the event loop: `KeyboardInterrupt`, `SystemExit` and their like.
+    fn run_item(self: &Arc<Self>, py: Python<'_>, item: Item) -> PyResult<()> {
+        let ran = catch_unwind(AssertUnwindSafe(|| match item {
+            Item::Wake(waiter) => waiter.resume(py),
+            Item::Job(job) => job.run(py, self),
+        }));
+        if ran.is_err() {
+            tracing::error!("bug: a call into Python panicked; only its exchange ends");
+        }
+        match self.starter.take_fatal() {
+            Some(fatal) if !fatal.is_instance_of::<PyException>(py) => Err(fatal),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! The runtime of one event loop: the reactor, the inbox, the tasks in progress and the threads beside them.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Poll, Waker};
+
+use narthex_reactor::Reactor;
+use parking_lot::Mutex;
+use pyo3::intern;
+use pyo3::prelude::*;
+use slab::Slab;
+
+use crate::inbox::{Inbox, Item, Job};
+use crate::lanes::Lanes;
+use crate::pump::Pump;
+use crate::standby::Standby;
+use crate::task::TaskStarter;
+
+/// What can be chosen about a [`Runtime`].
+#[derive(Clone, Copy, Debug)]
+pub struct RuntimeOptions {
+    /// The most threads for synchronous Python code.
+    pub lanes: usize,
+    /// The most calls that may wait for such a thread.
+    pub lane_queue: usize,
+}
+
+impl Default for RuntimeOptions {
+    /// As many threads as `concurrent.futures.ThreadPoolExecutor` would make.
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { lanes: (cores + 4).min(32), lane_queue: 1024 }
+    }
+}
+
+/// The runtime of one event loop.
+pub struct Runtime {
+    pub(crate) reactor: Reactor,
+    pub(crate) inbox: Inbox,
+    /// Moves whenever the pump gets on; odd while the pump runs. The standby reads it.
+    pub(crate) epoch: AtomicU64,
+    /// Kept between turns for its allocation.
+    pub(crate) scratch: Mutex<VecDeque<Item>>,
+    event_loop: Py<PyAny>,
+    create_future: Py<PyAny>,
+    pub(crate) starter: TaskStarter,
+    tasks: Mutex<Tasks>,
+    lanes: Lanes,
+    attached: Mutex<Option<Attached>>,
+}
+
+/// Coroutines in progress. asyncio holds its tasks weakly, so somebody must hold them.
+#[derive(Default)]
+struct Tasks {
+    running: Slab<Py<PyAny>>,
+    waiting_for_none: Vec<Waker>,
+}
+
+/// What exists only between `start` and `stop`.
+struct Attached {
+    pump: Py<PyAny>,
+    standby: Standby,
+}
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runtime").field("epoch", &self.epoch).finish_non_exhaustive()
+    }
+}
+
+impl Runtime {
+    /// A runtime for `event_loop`, which need not be running yet; any loop that has `add_reader` will do.
+    pub fn new(event_loop: &Bound<'_, PyAny>, reactor: Reactor, options: RuntimeOptions) -> PyResult<Arc<Self>> {
+        let py = event_loop.py();
+        Ok(Arc::new(Self {
+            reactor,
+            inbox: Inbox::new()?,
+            epoch: AtomicU64::new(0),
+            scratch: Mutex::default(),
+            create_future: event_loop.getattr(intern!(py, "create_future"))?.unbind(),
+            starter: TaskStarter::new(event_loop)?,
+            event_loop: event_loop.clone().unbind(),
+            tasks: Mutex::default(),
+            lanes: Lanes::new(options),
+            attached: Mutex::new(None),
+        }))
+    }
+
+    /// The reactor that the pump drives.
+    pub fn reactor(&self) -> &Reactor {
+        &self.reactor
+    }
+
+    /// The threads for synchronous Python code.
+    pub fn lanes(&self) -> &Lanes {
+        &self.lanes
+    }
+
+    /// The event loop.
+    pub fn event_loop<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
+        self.event_loop.bind(py)
+    }
+
+    /// A new future of the event loop.
+    pub fn create_future<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.create_future.bind(py).call0()
+    }
+
+    /// Has the event loop watch the reactor, and starts the standby. On the loop's thread.
+    pub fn start(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
+        let mut attached = self.attached.lock();
+        if attached.is_some() {
+            return Ok(());
+        }
+        let pump = Bound::new(py, Pump::new(Arc::clone(self)))?.getattr(intern!(py, "run"))?;
+        let event_loop = self.event_loop.bind(py);
+        for descriptor in self.descriptors() {
+            event_loop.call_method1(intern!(py, "add_reader"), (descriptor, &pump))?;
+        }
+        // Work may have come before anyone watched: look once.
+        event_loop.call_method1(intern!(py, "call_soon"), (&pump,))?;
+        *attached = Some(Attached { pump: pump.unbind(), standby: Standby::start(Arc::clone(self))? });
+        Ok(())
+    }
+
+    /// Ends what [`start`](Self::start) began and the lanes; idempotent. On the loop's thread.
+    pub fn stop(&self, py: Python<'_>) {
+        let Some(attached) = self.attached.lock().take() else { return };
+        for descriptor in self.descriptors() {
+            let removed = self.event_loop.bind(py).call_method1(intern!(py, "remove_reader"), (descriptor,));
+            if let Err(error) = removed {
+                tracing::debug!("the event loop no longer watches the reactor: {error}");
+            }
+        }
+        drop(attached.pump);
+        // Both may be waiting for the interpreter.
+        py.detach(|| {
+            attached.standby.stop();
+            self.lanes.close();
+        });
+    }
+
+    fn descriptors(&self) -> [i32; 2] {
+        [self.reactor.as_raw_fd(), self.inbox.bell().as_raw_fd()]
+    }
+
+    /// Has the pump run `job` on the event loop's thread. Callable from any thread.
+    pub fn push(&self, job: impl Job) {
+        self.post(Item::Job(Box::new(job)));
+    }
+
+    pub(crate) fn post(&self, item: Item) {
+        self.inbox.push(item);
+    }
+
+    /// Whether the pump is running (or Python code that the pump called).
+    pub(crate) fn pump_is_running(&self) -> bool {
+        self.epoch.load(Ordering::Acquire) % 2 == 1
+    }
+
+    pub(crate) fn hold(&self, task: Py<PyAny>) -> usize {
+        self.tasks.lock().running.insert(task)
+    }
+
+    pub(crate) fn release(&self, key: usize) -> Option<Py<PyAny>> {
+        let mut tasks = self.tasks.lock();
+        let task = tasks.running.try_remove(key);
+        let wake = if tasks.running.is_empty() { std::mem::take(&mut tasks.waiting_for_none) } else { Vec::new() };
+        drop(tasks);
+        wake.into_iter().for_each(Waker::wake);
+        task
+    }
+
+    /// How many coroutines are in progress.
+    pub fn tasks(&self) -> usize {
+        self.tasks.lock().running.len()
+    }
+
+    /// Ready once no coroutine is in progress and no call waits for a lane or runs on one.
+    pub async fn idle(&self) {
+        poll_fn(|cx| {
+            let mut tasks = self.tasks.lock();
+            if tasks.running.is_empty() {
+                return Poll::Ready(());
+            }
+            tasks.waiting_for_none.push(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+        self.lanes.idle().await;
+    }
+
+    /// Asks every coroutine in progress to cancel; returns how many there were. On the loop's thread.
+    pub fn cancel_all(&self, py: Python<'_>) -> usize {
+        let running: Vec<_> = self.tasks.lock().running.iter().map(|(_, task)| task.clone_ref(py)).collect();
+        for task in &running {
+            if let Err(error) = task.call_method0(py, intern!(py, "cancel")) {
+                crate::log_exception(py, "a task could not be cancelled", &error);
+            }
+        }
+        running.len()
+    }
+}

@@ -1,0 +1,161 @@
+//! Coroutines as asyncio tasks: started eagerly where the interpreter can, their end told to Rust.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use pyo3::exceptions::PyException;
+use pyo3::exceptions::asyncio::CancelledError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::inbox::Job;
+use crate::runtime::Runtime;
+
+/// How a coroutine ended.
+#[derive(Debug)]
+pub enum Outcome<'py> {
+    /// It returned.
+    Returned(Bound<'py, PyAny>),
+    /// It raised something other than `CancelledError`.
+    Raised(PyErr),
+    /// It was cancelled.
+    Cancelled,
+}
+
+impl<'py> Outcome<'py> {
+    fn of(task: &Bound<'py, PyAny>) -> Self {
+        match task.call_method0(intern!(task.py(), "result")) {
+            Ok(value) => Self::Returned(value),
+            Err(error) if error.is_instance_of::<CancelledError>(task.py()) => Self::Cancelled,
+            Err(error) => Self::Raised(error),
+        }
+    }
+}
+
+/// A coroutine in progress.
+pub struct TaskHandle {
+    task: Py<PyAny>,
+}
+
+impl std::fmt::Debug for TaskHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TaskHandle").finish_non_exhaustive()
+    }
+}
+
+impl TaskHandle {
+    /// Asks the task to cancel, as `Task.cancel` does. On the loop's thread.
+    pub fn cancel(&self, py: Python<'_>) {
+        if let Err(error) = self.task.call_method0(py, intern!(py, "cancel")) {
+            crate::log_exception(py, "a task could not be cancelled", &error);
+        }
+    }
+
+    /// Has the pump cancel the task. Callable from any thread, without the interpreter.
+    pub fn cancel_soon(self, runtime: &Runtime) {
+        struct Cancel(TaskHandle);
+        impl Job for Cancel {
+            fn run(self: Box<Self>, py: Python<'_>, _: &Arc<Runtime>) {
+                self.0.cancel(py);
+            }
+        }
+        runtime.push(Cancel(self));
+    }
+}
+
+/// How this interpreter and this loop make tasks; decided once.
+pub(crate) struct TaskStarter {
+    make: Py<PyAny>,
+    kwargs: Option<Py<PyDict>>,
+    /// `KeyboardInterrupt` and `SystemExit` pass through an eager start; the pump hands them to the loop.
+    fatal: Mutex<Option<PyErr>>,
+}
+
+impl TaskStarter {
+    /// A task factory of the user's is honoured; otherwise tasks start eagerly from Python 3.12 on, which saves a turn of
+    /// the loop for each request.
+    pub(crate) fn new(event_loop: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let py = event_loop.py();
+        let factory = event_loop.call_method0(intern!(py, "get_task_factory"))?;
+        let (make, kwargs) = if py.version_info() >= (3, 12) && factory.is_none() {
+            let kwargs = PyDict::new(py);
+            kwargs.set_item("loop", event_loop)?;
+            kwargs.set_item("eager_start", true)?;
+            (py.import("asyncio")?.getattr("Task")?, Some(kwargs.unbind()))
+        } else {
+            (event_loop.getattr("create_task")?, None)
+        };
+        Ok(Self { make: make.unbind(), kwargs, fatal: Mutex::new(None) })
+    }
+
+    fn start<'py>(&self, coroutine: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let py = coroutine.py();
+        self.make.bind(py).call((coroutine,), self.kwargs.as_ref().map(|kwargs| kwargs.bind(py)))
+    }
+
+    pub(crate) fn take_fatal(&self) -> Option<PyErr> {
+        self.fatal.lock().take()
+    }
+}
+
+impl Runtime {
+    /// Runs `coroutine` as a task and tells `done` how it ended; `None` if it ended at once.
+    ///
+    /// `done` is called exactly once, on the loop's thread, also when no task could be made of the object.
+    pub fn call<F>(self: &Arc<Self>, coroutine: &Bound<'_, PyAny>, done: F) -> Option<TaskHandle>
+    where
+        F: FnOnce(Python<'_>, Outcome<'_>) + Send + 'static,
+    {
+        let py = coroutine.py();
+        let task = match self.starter.start(coroutine) {
+            Ok(task) => task,
+            Err(error) => {
+                if !error.is_instance_of::<PyException>(py) {
+                    *self.starter.fatal.lock() = Some(error.clone_ref(py));
+                }
+                done(py, Outcome::Raised(error));
+                return None;
+            }
+        };
+        if self.starter.kwargs.is_some() && task.call_method0(intern!(py, "done")).is_ok_and(|done| done.is(true_of(py))) {
+            done(py, Outcome::of(&task));
+            return None;
+        }
+        let key = self.hold(task.clone().unbind());
+        let on_done = OnDone { done: Mutex::new(Some(Box::new(done))), runtime: Arc::clone(self), key };
+        let watched = Bound::new(py, on_done)
+            .and_then(|callback| task.call_method1(intern!(py, "add_done_callback"), (callback,)));
+        if let Err(error) = watched {
+            crate::log_exception(py, "a task's end could not be watched", &error);
+        }
+        Some(TaskHandle { task: task.unbind() })
+    }
+}
+
+/// `True` itself: comparing identities is cheaper than asking for truth.
+fn true_of(py: Python<'_>) -> Bound<'_, PyAny> {
+    pyo3::types::PyBool::new(py, true).to_owned().into_any()
+}
+
+type Done = Box<dyn FnOnce(Python<'_>, Outcome<'_>) + Send>;
+
+/// The task's done callback.
+#[pyclass(frozen, module = "narthex._native")]
+struct OnDone {
+    done: Mutex<Option<Done>>,
+    runtime: Arc<Runtime>,
+    key: usize,
+}
+
+#[pymethods]
+impl OnDone {
+    fn __call__(&self, task: &Bound<'_, PyAny>) {
+        let py = task.py();
+        let done = self.done.lock().take();
+        if let Some(done) = done {
+            done(py, Outcome::of(task));
+        }
+        drop(self.runtime.release(self.key));
+    }
+}
