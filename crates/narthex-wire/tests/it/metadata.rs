@@ -1,0 +1,66 @@
+use narthex_wire::metadata::{
+    NotBase64, decode_bin, encode_bin, is_binary, is_reserved, percent_decode_message, percent_encode_message,
+};
+use proptest::prelude::*;
+
+#[test]
+fn the_message_keeps_what_may_stay() {
+    let visible: String = (' '..='~').filter(|c| *c != '%').collect();
+    assert_eq!(percent_encode_message(&visible), visible);
+    assert_eq!(percent_encode_message("%\t\r\n\u{7f}é"), "%25%09%0D%0A%7F%C3%A9");
+}
+
+#[test]
+fn bad_escapes_stay() {
+    for (text, expect) in [("100%", "100%"), ("%4", "%4"), ("%g0 %41", "%g0 A"), ("%c3%a9", "é")] {
+        assert_eq!(percent_decode_message(text.as_bytes()), expect);
+    }
+}
+
+#[test]
+fn bytes_are_unpadded_out_and_both_in() {
+    assert_eq!(encode_bin(b"a"), "YQ");
+    assert_eq!(encode_bin(b""), "");
+    let decode = |value: &[u8]| decode_bin(value).collect::<Vec<_>>();
+    assert_eq!(decode(b"YQ"), [Ok(b"a".to_vec())]);
+    assert_eq!(decode(b"YQ=="), [Ok(b"a".to_vec())]);
+    assert_eq!(decode(b"YQ==,Yg, Yw"), [Ok(b"a".to_vec()), Ok(b"b".to_vec()), Ok(b"c".to_vec())]);
+    assert_eq!(decode(b""), [Ok(vec![])]);
+    assert_eq!(decode(b"!!,YQ"), [Err(NotBase64), Ok(b"a".to_vec())]);
+}
+
+#[test]
+fn names() {
+    for name in ["grpc-status", "grpc-timeout", "grpc-anything", "te", "content-type", ":path", "host"] {
+        assert!(is_reserved(name), "{name}");
+    }
+    for name in
+        ["authorization", "user-agent", "x-grpc-foo", "grpc-status-details-bin", "grpc-trace-bin", "grpc"]
+    {
+        assert!(!is_reserved(name), "{name}");
+    }
+    assert!(is_binary("x-bin"));
+    assert!(!is_binary("x-bin-not"));
+}
+
+proptest! {
+    #[test]
+    fn any_message_comes_back(message in any::<String>()) {
+        let encoded = percent_encode_message(&message);
+        prop_assert!(encoded.as_bytes().iter().all(|byte| (0x20..=0x7e).contains(byte)));
+        prop_assert_eq!(percent_decode_message(encoded.as_bytes()), message);
+    }
+
+    #[test]
+    fn any_bytes_come_back(value in prop::collection::vec(any::<u8>(), 0..50)) {
+        let encoded = encode_bin(&value);
+        prop_assert!(!encoded.as_bytes().contains(&b'='));
+        prop_assert_eq!(decode_bin(encoded.as_bytes()).next(), Some(Ok(value)));
+    }
+
+    #[test]
+    fn strangers_values_never_panic(value in prop::collection::vec(any::<u8>(), 0..50)) {
+        let _ = percent_decode_message(&value);
+        decode_bin(&value).for_each(drop);
+    }
+}
