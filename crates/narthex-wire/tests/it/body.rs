@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use http_body::{Body as _, Frame};
 use http_body_util::Full;
 use narthex_wire::{Body, CollectError};
@@ -8,7 +8,7 @@ use crate::{frames, now, pieces};
 
 fn trailers() -> HeaderMap {
     let mut trailers = HeaderMap::new();
-    trailers.insert("grpc-status", "0".parse().unwrap());
+    trailers.insert("grpc-status", HeaderValue::from_static("0"));
     trailers
 }
 
