@@ -1,0 +1,197 @@
+//! Connections: reading and writing that is tried first and waited for only when it would block.
+
+use std::future::poll_fn;
+use std::io;
+use std::io::IoSlice;
+use std::mem::MaybeUninit;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, SocketAddrUnix, SocketFlags,
+    SocketType, ipproto, sockopt,
+};
+
+use super::Addr;
+use crate::io::Io;
+use crate::reactor::Reactor;
+use crate::shared::Shared;
+
+/// A TCP (without Nagle's delay) or UNIX connection.
+///
+/// Its calls take `&self`: one task may read while another writes. Two tasks that wait in one direction disturb each
+/// other, only the later one is woken.
+#[derive(Debug)]
+pub struct Stream {
+    io: Io,
+    peer: Addr,
+}
+
+impl Stream {
+    pub(super) fn accepted(shared: &Arc<Shared>, fd: OwnedFd, peer: Addr) -> io::Result<Self> {
+        without_delay(&fd, &peer);
+        Ok(Self { io: Io::new(shared, fd, false)?, peer })
+    }
+
+    /// Connects to a TCP address.
+    ///
+    /// # Errors
+    ///
+    /// The system's: refused, unreachable, timed out.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it gives the attempt up.
+    pub async fn connect_tcp(reactor: &Reactor, address: SocketAddr) -> io::Result<Self> {
+        let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let fd = rustix::net::socket_with(family, SocketType::STREAM, flags, Some(ipproto::TCP))?;
+        let started = rustix::net::connect(&fd, &address);
+        Self::connected(reactor, fd, started, Addr::Tcp(address)).await
+    }
+
+    /// Connects to a UNIX socket.
+    ///
+    /// # Errors
+    ///
+    /// The system's; a listener whose backlog is full is `WouldBlock`, for there is nothing to wait on.
+    pub async fn connect_unix(reactor: &Reactor, path: &Path) -> io::Result<Self> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let fd = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        let started = rustix::net::connect(&fd, &SocketAddrUnix::new(path)?);
+        Self::connected(reactor, fd, started, Addr::Unix(Some(path.to_owned()))).await
+    }
+
+    async fn connected(
+        reactor: &Reactor,
+        fd: OwnedFd,
+        started: Result<(), Errno>,
+        peer: Addr,
+    ) -> io::Result<Self> {
+        without_delay(&fd, &peer);
+        match started {
+            Ok(()) => Ok(Self { io: Io::new(reactor.shared(), fd, false)?, peer }),
+            Err(Errno::INPROGRESS | Errno::INTR) => {
+                let io = Io::new(reactor.shared(), fd, true)?;
+                // The first event of a connecting socket is its outcome.
+                poll_fn(|context| io.poll_write(context, |fd| sockopt::socket_error(fd)?)).await?;
+                Ok(Self { io, peer })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The other end.
+    pub fn peer_addr(&self) -> &Addr {
+        &self.peer
+    }
+
+    /// This end, asked of the system at each call.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn local_addr(&self) -> io::Result<Addr> {
+        Ok(Addr::new(Some(rustix::net::getsockname(&self.io)?)))
+    }
+
+    /// Reads into the start of `buffer` and says how many bytes are initialized now; 0 is the end of the peer's data
+    /// (or of an empty buffer). It never makes an initialized byte uninitialized.
+    pub fn poll_read(
+        &self,
+        context: &Context<'_>,
+        buffer: &mut [MaybeUninit<u8>],
+    ) -> Poll<io::Result<usize>> {
+        let room = buffer.len();
+        if room == 0 {
+            return Poll::Ready(Ok(0));
+        }
+        let read = |fd: BorrowedFd<'_>| {
+            let ((filled, _), _) = rustix::net::recv(fd, &mut *buffer, RecvFlags::empty())?;
+            Ok(filled.len())
+        };
+        self.io.poll_read(context, read, |count| *count < room)
+    }
+
+    /// Writes the start of `bytes` and says how much.
+    pub fn poll_write(&self, context: &Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.io.poll_write(context, |fd| rustix::net::send(fd, bytes, SendFlags::NOSIGNAL))
+    }
+
+    /// Writes the start of all `slices` with one call and says how much.
+    pub fn poll_write_vectored(
+        &self,
+        context: &Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        // sendmsg and not writev: a peer that is gone must be an error, not a SIGPIPE.
+        self.io.poll_write(context, |fd| {
+            rustix::net::sendmsg(fd, slices, &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL)
+        })
+    }
+
+    /// Reads into `buffer` as [`poll_read`](Self::poll_read) does.
+    ///
+    /// # Errors
+    ///
+    /// The system's: reset by the peer, timed out.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing was read when it is dropped before it is ready.
+    pub async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        poll_fn(|context| {
+            let read = |fd: BorrowedFd<'_>| {
+                rustix::net::recv(fd, &mut *buffer, RecvFlags::empty()).map(|(_, count)| count)
+            };
+            self.io.poll_read(context, read, |_| false)
+        })
+        .await
+    }
+
+    /// Writes all of `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// The system's: broken pipe, reset by the peer.
+    ///
+    /// # Cancel safety
+    ///
+    /// None: when it is dropped, some of the bytes may be written.
+    pub async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let written = poll_fn(|context| self.poll_write(context, bytes)).await?;
+            bytes = bytes.get(written..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// Ends our half of the connection; the peer reads to the end of what was written. One that is gone is no error.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn shutdown(&self) -> io::Result<()> {
+        match rustix::net::shutdown(&self.io, Shutdown::Write) {
+            Err(Errno::NOTCONN) => Ok(()),
+            result => Ok(result?),
+        }
+    }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.io.as_fd()
+    }
+}
+
+fn without_delay(fd: &OwnedFd, peer: &Addr) {
+    if matches!(peer, Addr::Tcp(_)) {
+        // It fails only for a connection that is broken already, which the first read tells better.
+        let _ = sockopt::set_tcp_nodelay(fd, true);
+    }
+}
