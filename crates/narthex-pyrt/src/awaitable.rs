@@ -4,8 +4,8 @@
 //! `receive()` to `asyncio.create_task`, which takes coroutines only. They complete without an event-loop round trip when
 //! the value is there; a future is made only when something must really wait.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
@@ -21,10 +21,12 @@ use crate::runtime::Runtime;
 pub trait Wait: Send + Sync + 'static {
     /// The value, if it is there; otherwise keeps `waiter` and wakes it once polling again is worth while.
     ///
+    /// The first poll brings no waiter: most values are there already, and a poll with a waiter follows if this one is not.
+    ///
     /// # Cancel safety
     ///
     /// A wait that is cancelled is just not polled again: the value must not be taken before it is returned.
-    fn poll(&self, py: Python<'_>, waiter: &Arc<Waiter>) -> Option<PyResult<Py<PyAny>>>;
+    fn poll(&self, py: Python<'_>, waiter: Option<&Arc<Waiter>>) -> Option<PyResult<Py<PyAny>>>;
 }
 
 /// The Rust side's handle on one waiting coroutine.
@@ -43,6 +45,10 @@ impl std::fmt::Debug for Waiter {
 }
 
 impl Waiter {
+    fn new(runtime: &Arc<Runtime>) -> Self {
+        Self { runtime: Arc::clone(runtime), woken: AtomicBool::new(false), future: Mutex::new(None) }
+    }
+
     /// Has the coroutine polled again. Callable from any thread, any number of times.
     pub fn wake(self: &Arc<Self>) {
         if !self.woken.swap(true, Ordering::AcqRel) {
@@ -84,14 +90,13 @@ pub fn awaitable<'py>(
     runtime: &Arc<Runtime>,
     source: impl Wait,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let waiter =
-        Arc::new(Waiter { runtime: Arc::clone(runtime), woken: AtomicBool::new(false), future: Mutex::new(None) });
-    Ok(Bound::new(py, Pending { source: Box::new(source), waiter, finished: AtomicBool::new(false) })?.into_any())
-}
-
-/// An awaitable that gives `value` at once.
-pub fn ready<'py>(py: Python<'py>, value: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    Ok(Bound::new(py, Ready { value: Mutex::new(Some(value.unbind())) })?.into_any())
+    let pending = Pending {
+        source: Box::new(source),
+        runtime: Arc::clone(runtime),
+        waiter: OnceLock::new(),
+        finished: AtomicBool::new(false),
+    };
+    Ok(Bound::new(py, pending)?.into_any())
 }
 
 /// The awaitable that gives `None` at once; always the same object.
@@ -158,45 +163,6 @@ impl ReadyNone {
 /// A method that only ever raises.
 type PyErrResult = PyResult<()>;
 
-#[pyclass(frozen, module = "narthex._native")]
-struct Ready {
-    value: Mutex<Option<Py<PyAny>>>,
-}
-
-#[pymethods]
-impl Ready {
-    fn __await__(slf: Py<Self>) -> Py<Self> {
-        slf
-    }
-
-    fn __iter__(slf: Py<Self>) -> Py<Self> {
-        slf
-    }
-
-    fn __next__(&self, py: Python<'_>) -> PyErrResult {
-        let value = self.value.lock().take();
-        Err(value.map_or_else(reused, |value| stop(py, value)))
-    }
-
-    fn send(&self, py: Python<'_>, _value: Py<PyAny>) -> PyErrResult {
-        self.__next__(py)
-    }
-
-    #[pyo3(signature = (kind, value = None, _traceback = None))]
-    #[expect(clippy::unused_self, reason = "the coroutine protocol passes it")]
-    fn throw(
-        &self,
-        kind: Bound<'_, PyAny>,
-        value: Option<Bound<'_, PyAny>>,
-        _traceback: Option<Bound<'_, PyAny>>,
-    ) -> PyErrResult {
-        Err(thrown(kind, value))
-    }
-
-    #[expect(clippy::unused_self, reason = "the coroutine protocol passes it")]
-    fn close(&self) {}
-}
-
 fn reused() -> PyErr {
     PyRuntimeError::new_err("cannot reuse already awaited coroutine")
 }
@@ -205,8 +171,22 @@ fn reused() -> PyErr {
 #[pyclass(frozen, module = "narthex._native")]
 struct Pending {
     source: Box<dyn Wait>,
-    waiter: Arc<Waiter>,
+    runtime: Arc<Runtime>,
+    waiter: OnceLock<Arc<Waiter>>,
     finished: AtomicBool,
+}
+
+impl Pending {
+    /// Asks the source, first without a waiter.
+    fn poll(&self, py: Python<'_>) -> Result<PyResult<Py<PyAny>>, &Arc<Waiter>> {
+        if self.waiter.get().is_none() {
+            if let Some(value) = self.source.poll(py, None) {
+                return Ok(value);
+            }
+        }
+        let waiter = self.waiter.get_or_init(|| Arc::new(Waiter::new(&self.runtime)));
+        self.source.poll(py, Some(waiter)).ok_or(waiter)
+    }
 }
 
 #[pymethods]
@@ -224,14 +204,18 @@ impl Pending {
         if self.finished.load(Ordering::Relaxed) {
             return Err(reused());
         }
-        if let Some(value) = self.source.poll(py, &self.waiter) {
-            self.finished.store(true, Ordering::Relaxed);
-            return Err(value.map_or_else(|error| error, |value| stop(py, value)));
+        match self.poll(py) {
+            Ok(value) => {
+                self.finished.store(true, Ordering::Relaxed);
+                Err(value.map_or_else(|error| error, |value| stop(py, value)))
+            }
+            Err(waiter) => {
+                let future = self.runtime.create_future(py)?;
+                future.setattr(intern!(py, "_asyncio_future_blocking"), true)?;
+                *waiter.future.lock() = Some(future.clone().unbind());
+                Ok(future.unbind())
+            }
         }
-        let future = self.waiter.runtime.create_future(py)?;
-        future.setattr(intern!(py, "_asyncio_future_blocking"), true)?;
-        *self.waiter.future.lock() = Some(future.clone().unbind());
-        Ok(future.unbind())
     }
 
     fn send(&self, py: Python<'_>, _value: Py<PyAny>) -> PyResult<Py<PyAny>> {
@@ -252,12 +236,12 @@ impl Pending {
 
     fn close(&self) {
         self.finished.store(true, Ordering::Relaxed);
-        let parked = self.waiter.future.lock().take();
+        let parked = self.waiter.get().and_then(|waiter| waiter.future.lock().take());
         drop(parked);
     }
 
     fn __traverse__(&self, visit: pyo3::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
-        match self.waiter.future.try_lock() {
+        match self.waiter.get().and_then(|waiter| waiter.future.try_lock()) {
             Some(future) => future.as_ref().map_or(Ok(()), |future| visit.call(future)),
             None => Ok(()),
         }

@@ -88,9 +88,6 @@ impl Inbox {
         std::mem::swap(&mut state.items, rest);
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.state.lock().items.is_empty()
-    }
 
     /// The pump returns to the loop; what is still queued calls it again.
     pub(crate) fn leave(&self) {

@@ -21,7 +21,7 @@ mod standby;
 mod task;
 
 pub use self::attach::attach;
-pub use self::awaitable::{Wait, Waiter, awaitable, ready, ready_none};
+pub use self::awaitable::{Wait, Waiter, awaitable, ready_none};
 pub use self::bytes::{to_bytes, to_py};
 pub use self::error::{exception_text, log_exception};
 pub use self::inbox::Job;

@@ -1,0 +1,177 @@
+//! One HTTP exchange, shared by Python's `receive` and `send` and by the response that the connection writes.
+//!
+//! One short lock guards it, held neither across a call into Python nor across a wait. Wakers are woken after it is
+//! released, except inside the request body, whose connection never takes this lock.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::Waker;
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use narthex_pyrt::{Outcome, Runtime, Waiter};
+use narthex_wire::Body;
+use parking_lot::{Mutex, MutexGuard};
+use pyo3::Python;
+
+use crate::body::ResponseBody;
+use crate::error::{ClientDisconnected, answer};
+use crate::message::Head;
+
+/// Above this many bytes the application's `send` waits for the connection.
+pub(crate) const HIGH_WATER: usize = 256 * 1024;
+/// At this many it goes on.
+pub(crate) const LOW_WATER: usize = HIGH_WATER / 2;
+
+pub(crate) struct Exchange {
+    pub(crate) runtime: Arc<Runtime>,
+    state: Mutex<State>,
+}
+
+pub(crate) struct State {
+    pub(crate) request: Inbound,
+    pub(crate) response: Outbound,
+    /// Nobody waits for the response any more.
+    pub(crate) client_gone: bool,
+    /// Bytes of request body seen, held against the limit.
+    pub(crate) received: u64,
+    /// The response or its body waits here for the application.
+    pub(crate) outlet: Option<Waker>,
+    /// Finished pieces for the connection: the response itself, then its body.
+    pub(crate) ready: Option<Response<Body>>,
+    pub(crate) chunks: VecDeque<Bytes>,
+    pub(crate) buffered: usize,
+    /// `receive` and `send` wait here.
+    pub(crate) receiver: Option<Arc<Waiter>>,
+    pub(crate) sender: Option<Arc<Waiter>>,
+}
+
+/// The request's body as `receive` sees it.
+pub(crate) enum Inbound {
+    /// More may come; `ahead` was read before the application asked.
+    Open { body: Body, ahead: VecDeque<Bytes> },
+    /// All of it was handed over.
+    Ended,
+}
+
+/// How far the application's response is.
+pub(crate) enum Outbound {
+    /// No `http.response.start` yet.
+    Unstarted,
+    /// The head is held back until the first piece of the body, so that a crash in between is still a 500.
+    Started(Head),
+    /// The head is out; `remaining` of a declared content-length may still come, `discard` drops a body that the request or
+    /// status does not allow.
+    Streaming { remaining: Option<u64>, discard: bool },
+    /// The last piece was given.
+    Complete,
+    /// Given up after the head was out: the connection must not end it cleanly.
+    Aborted,
+}
+
+impl Exchange {
+    pub(crate) fn new(runtime: Arc<Runtime>, body: Body) -> Arc<Self> {
+        Arc::new(Self {
+            runtime,
+            state: Mutex::new(State {
+                request: Inbound::Open { body, ahead: VecDeque::new() },
+                response: Outbound::Unstarted,
+                client_gone: false,
+                received: 0,
+                outlet: None,
+                ready: None,
+                chunks: VecDeque::new(),
+                buffered: 0,
+                receiver: None,
+                sender: None,
+            }),
+        })
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    /// The connection dropped the response: the application gets `http.disconnect`, and `OSError` from `send`.
+    pub(crate) fn client_gone(&self) {
+        let mut state = self.lock();
+        if matches!(state.response, Outbound::Complete) && state.chunks.is_empty() && state.ready.is_none() {
+            return;
+        }
+        state.client_gone = true;
+        let dropped = (std::mem::take(&mut state.chunks), state.ready.take(), std::mem::replace(&mut state.request, Inbound::Ended));
+        let waiting = [state.receiver.take(), state.sender.take()];
+        drop(state);
+        drop(dropped);
+        waiting.into_iter().flatten().for_each(|waiter| waiter.wake());
+    }
+
+    /// Answers in the application's stead, or cuts the stream where its head is out already.
+    pub(crate) fn fail(&self, status: StatusCode, text: &'static str) {
+        let mut state = self.lock();
+        match state.response {
+            Outbound::Unstarted | Outbound::Started(_) => {
+                let open = state.request.is_open();
+                state.ready = Some(answer(status, text, open));
+                state.response = Outbound::Complete;
+            }
+            Outbound::Streaming { .. } => state.response = Outbound::Aborted,
+            Outbound::Complete | Outbound::Aborted => return,
+        }
+        let waiting = [state.receiver.take(), state.sender.take()];
+        let outlet = state.outlet.take();
+        drop(state);
+        outlet.into_iter().for_each(Waker::wake);
+        waiting.into_iter().flatten().for_each(|waiter| waiter.wake());
+    }
+
+    /// The application returned, raised or was cancelled.
+    pub(crate) fn finished(&self, py: Python<'_>, outcome: &Outcome<'_>) {
+        let (complete, gone) = {
+            let state = self.lock();
+            (matches!(state.response, Outbound::Complete), state.client_gone)
+        };
+        match outcome {
+            Outcome::Raised(error) if error.is_instance_of::<ClientDisconnected>(py) => {
+                tracing::debug!("the client left before the application was done");
+            }
+            Outcome::Raised(error) => narthex_pyrt::log_exception(py, "Exception in ASGI application", error),
+            Outcome::Returned(_) if !complete && !gone => {
+                tracing::error!(target: "narthex::error", "the ASGI application returned without completing its response");
+            }
+            Outcome::Returned(_) | Outcome::Cancelled => {}
+        }
+        if !complete {
+            self.fail(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error");
+        }
+    }
+}
+
+impl Inbound {
+    pub(crate) fn is_open(&self) -> bool {
+        match self {
+            Self::Open { body, .. } => !http_body::Body::is_end_stream(body),
+            Self::Ended => false,
+        }
+    }
+}
+
+impl State {
+    /// `receive` has nothing but `http.disconnect` to say.
+    pub(crate) fn is_over(&self) -> bool {
+        self.client_gone || matches!(self.response, Outbound::Complete | Outbound::Aborted)
+    }
+
+    /// Hands the response to the connection: its head with a whole body, or with one that streams from `exchange`.
+    pub(crate) fn respond(&mut self, head: Head, body: Body) {
+        let mut response = Response::new(body);
+        *response.status_mut() = head.status;
+        *response.headers_mut() = head.headers;
+        self.ready = Some(response);
+    }
+
+    /// A body that takes its pieces from this exchange.
+    pub(crate) fn streaming_body(exchange: &Arc<Exchange>) -> Body {
+        Body::new(ResponseBody::new(Arc::clone(exchange)))
+    }
+}

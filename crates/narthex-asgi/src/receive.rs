@@ -1,0 +1,152 @@
+//! `receive()`: the request's body, read from the connection when the application asks for it, then `http.disconnect`.
+//!
+//! The connection's own flow control is the back-pressure: what is not asked for stays with the peer. It is also what sends
+//! `100 Continue` when, and only when, the application wants the body.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::{Bytes, BytesMut};
+use http::StatusCode;
+use http_body::Body as _;
+use narthex_pyrt::{Wait, Waiter};
+use narthex_wire::Status;
+use pyo3::prelude::*;
+
+use crate::exchange::{Exchange, Inbound, State};
+use crate::message;
+
+/// About how much body one `http.request` message carries at most.
+const PIECE: usize = 64 * 1024;
+
+/// What `receive` can say now.
+enum Received {
+    Request { data: Bytes, more: bool },
+    Disconnect,
+    Nothing,
+}
+
+/// Why a request cannot be received whole.
+struct Refused(StatusCode, &'static str);
+
+pub(crate) struct Receive {
+    pub(crate) exchange: Arc<Exchange>,
+    pub(crate) max_body: Option<u64>,
+}
+
+impl Wait for Receive {
+    fn poll(&self, py: Python<'_>, waiter: Option<&Arc<Waiter>>) -> Option<PyResult<Py<PyAny>>> {
+        let waker = waiter.map_or_else(|| Waker::noop().clone(), |waiter| Waker::from(Arc::clone(waiter)));
+        let mut state = self.exchange.lock();
+        let received = next(&mut state, &waker, self.max_body);
+        if let Ok(Received::Nothing) = received {
+            state.receiver = waiter.cloned();
+        }
+        drop(state);
+        match received {
+            Ok(Received::Request { data, more }) => Some(message::request(py, &data, more)),
+            Ok(Received::Disconnect) => Some(message::disconnect(py)),
+            Ok(Received::Nothing) => None,
+            Err(Refused(status, text)) => {
+                self.exchange.fail(status, text);
+                Some(message::disconnect(py))
+            }
+        }
+    }
+}
+
+fn next(state: &mut State, waker: &Waker, max_body: Option<u64>) -> Result<Received, Refused> {
+    if state.is_over() {
+        return Ok(Received::Disconnect);
+    }
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    let mut ended = false;
+    if let Inbound::Open { ahead, .. } = &mut state.request {
+        for piece in ahead.drain(..) {
+            join(&mut first, &mut rest, piece);
+        }
+    } else {
+        return Ok(Received::Nothing);
+    }
+    while first.len() + rest.len() < PIECE && !ended {
+        match read_frame(state, &mut Context::from_waker(waker), max_body)? {
+            Poll::Ready(Some(piece)) => join(&mut first, &mut rest, piece),
+            Poll::Ready(None) => ended = true,
+            Poll::Pending => break,
+        }
+    }
+    if state.client_gone {
+        return Ok(Received::Disconnect);
+    }
+    ended = ended || !state.request.is_open();
+    if ended {
+        state.request = Inbound::Ended;
+    } else if first.is_empty() && rest.is_empty() {
+        return Ok(Received::Nothing);
+    }
+    let data = if rest.is_empty() { first } else { rest.freeze() };
+    Ok(Received::Request { data, more: !ended })
+}
+
+/// Collects pieces; one alone is not copied.
+fn join(first: &mut Bytes, rest: &mut BytesMut, piece: Bytes) {
+    if first.is_empty() && rest.is_empty() {
+        *first = piece;
+        return;
+    }
+    if rest.is_empty() {
+        rest.extend_from_slice(&std::mem::take(first));
+    }
+    rest.extend_from_slice(&piece);
+}
+
+/// One piece of body data from the connection; `None` at its end. A body that fails marks the client as gone.
+fn read_frame(
+    state: &mut State,
+    cx: &mut Context<'_>,
+    max_body: Option<u64>,
+) -> Result<Poll<Option<Bytes>>, Refused> {
+    let Inbound::Open { body, .. } = &mut state.request else { return Ok(Poll::Ready(None)) };
+    match Pin::new(body).poll_frame(cx) {
+        Poll::Pending => Ok(Poll::Pending),
+        Poll::Ready(None) => Ok(Poll::Ready(None)),
+        Poll::Ready(Some(Ok(frame))) => {
+            // Request trailers have no place in ASGI.
+            let data = frame.into_data().unwrap_or_default();
+            state.received += data.len() as u64;
+            if max_body.is_some_and(|limit| state.received > limit) {
+                return Err(Refused(StatusCode::PAYLOAD_TOO_LARGE, "Content Too Large"));
+            }
+            Ok(Poll::Ready(Some(data)))
+        }
+        Poll::Ready(Some(Err(error))) => {
+            if error.downcast_ref::<Status>().is_some() {
+                return Err(Refused(StatusCode::REQUEST_TIMEOUT, "Request Timeout"));
+            }
+            tracing::debug!("the request's body failed: {error}");
+            state.client_gone = true;
+            Ok(Poll::Ready(None))
+        }
+    }
+}
+
+/// Reads what of a body has arrived already, up to one piece, before Python is called: the application's first `receive`
+/// then completes at once. Never reads a body that the client holds back for `100 Continue`.
+pub(crate) fn read_ahead(state: &mut State, cx: &mut Context<'_>, max_body: Option<u64>) -> Result<(), StatusCode> {
+    loop {
+        let Inbound::Open { ahead, .. } = &state.request else { return Ok(()) };
+        if ahead.iter().map(Bytes::len).sum::<usize>() >= PIECE || !state.request.is_open() {
+            return Ok(());
+        }
+        match read_frame(state, cx, max_body).map_err(|Refused(status, _)| status)? {
+            Poll::Ready(Some(piece)) => {
+                if let Inbound::Open { ahead, .. } = &mut state.request {
+                    ahead.push_back(piece);
+                }
+            }
+            Poll::Ready(None) | Poll::Pending => return Ok(()),
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! `send(message)`: what the application answers.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Method, StatusCode};
+use narthex_pyrt::{Wait, Waiter};
+use narthex_wire::Body;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+
+use crate::error::disconnected;
+use crate::exchange::{Exchange, HIGH_WATER, Inbound, LOW_WATER, Outbound, State};
+use crate::message::{Head, Outgoing};
+
+/// Whether the application may go on.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Sent {
+    Done,
+    /// The connection has enough for now.
+    Wait,
+}
+
+/// Takes one message.
+///
+/// # Errors
+///
+/// What `send` raises: `OSError` once the exchange is over, `RuntimeError` for a message out of order.
+pub(crate) fn send(exchange: &Arc<Exchange>, method: &Method, message: Outgoing) -> PyResult<Sent> {
+    let mut state = exchange.lock();
+    if state.is_over() {
+        return Err(disconnected());
+    }
+    let sent = match message {
+        Outgoing::Start(head) => start(&mut state, head),
+        Outgoing::Body { data, more } => body(&mut state, exchange, method, data, more),
+    }?;
+    let receiver = if state.is_over() { state.receiver.take() } else { None };
+    let has_news = state.ready.is_some() || !state.chunks.is_empty() || state.is_over();
+    let outlet = if has_news { state.outlet.take() } else { None };
+    // What of the request was not read by now will never be; the connection decides what to do with it.
+    let unread = state.is_over().then(|| std::mem::replace(&mut state.request, Inbound::Ended));
+    drop(state);
+    drop(unread);
+    outlet.into_iter().for_each(std::task::Waker::wake);
+    receiver.into_iter().for_each(|receiver| receiver.wake());
+    Ok(sent)
+}
+
+fn start(state: &mut State, head: Head) -> PyResult<Sent> {
+    if !matches!(state.response, Outbound::Unstarted) {
+        return Err(PyRuntimeError::new_err("http.response.start was sent already"));
+    }
+    state.response = Outbound::Started(head);
+    Ok(Sent::Done)
+}
+
+fn body(state: &mut State, exchange: &Arc<Exchange>, method: &Method, data: Bytes, more: bool) -> PyResult<Sent> {
+    match std::mem::replace(&mut state.response, Outbound::Complete) {
+        Outbound::Unstarted => {
+            state.response = Outbound::Unstarted;
+            Err(PyRuntimeError::new_err("http.response.body was sent before http.response.start"))
+        }
+        Outbound::Started(head) => first_piece(state, exchange, method, head, data, more),
+        Outbound::Streaming { remaining, discard } => next_piece(state, remaining, discard, data, more),
+        over @ (Outbound::Complete | Outbound::Aborted) => {
+            state.response = over;
+            Err(disconnected())
+        }
+    }
+}
+
+/// The head goes out with the first piece of the body.
+fn first_piece(
+    state: &mut State,
+    exchange: &Arc<Exchange>,
+    method: &Method,
+    head: Head,
+    data: Bytes,
+    more: bool,
+) -> PyResult<Sent> {
+    // RFC 9110 9.3.2, 15.3.5, 15.4.5: these have no body, whatever the application sends.
+    let discard = method == Method::HEAD || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    if discard {
+        let remaining = None;
+        state.respond(head, Body::empty());
+        state.response = if more { Outbound::Streaming { remaining, discard } } else { Outbound::Complete };
+        return Ok(Sent::Done);
+    }
+    let remaining = head.content_length;
+    if !more {
+        if let Err(error) = check_length(remaining, data.len(), true) {
+            state.response = Outbound::Started(head);
+            return Err(error);
+        }
+        state.respond(head, Body::full(data));
+        return Ok(Sent::Done);
+    }
+    state.response = Outbound::Streaming { remaining, discard };
+    state.respond(head, State::streaming_body(exchange));
+    next_piece(state, remaining, discard, data, more)
+}
+
+fn next_piece(
+    state: &mut State,
+    remaining: Option<u64>,
+    discard: bool,
+    data: Bytes,
+    more: bool,
+) -> PyResult<Sent> {
+    if !discard {
+        if let Err(error) = check_length(remaining, data.len(), !more) {
+            state.response = Outbound::Streaming { remaining, discard };
+            return Err(error);
+        }
+        let remaining = remaining.map(|remaining| remaining - data.len() as u64);
+        state.response = if more { Outbound::Streaming { remaining, discard } } else { Outbound::Complete };
+        if !data.is_empty() {
+            state.buffered += data.len();
+            state.chunks.push_back(data);
+        }
+        return Ok(if more && state.buffered > HIGH_WATER { Sent::Wait } else { Sent::Done });
+    }
+    state.response = if more { Outbound::Streaming { remaining, discard } } else { Outbound::Complete };
+    Ok(Sent::Done)
+}
+
+/// A body that belies its content-length would corrupt the connection.
+fn check_length(remaining: Option<u64>, length: usize, last: bool) -> PyResult<()> {
+    match remaining {
+        Some(remaining) if length as u64 > remaining => {
+            Err(PyRuntimeError::new_err("the response's body is longer than its content-length"))
+        }
+        Some(remaining) if last && (length as u64) < remaining => {
+            Err(PyRuntimeError::new_err("the response's body is shorter than its content-length"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The wait of a `send` until the connection has taken enough.
+pub(crate) struct Drained {
+    pub(crate) exchange: Arc<Exchange>,
+}
+
+impl Wait for Drained {
+    fn poll(&self, py: Python<'_>, waiter: Option<&Arc<Waiter>>) -> Option<PyResult<Py<PyAny>>> {
+        let mut state = self.exchange.lock();
+        if state.client_gone {
+            return Some(Err(disconnected()));
+        }
+        if state.buffered <= LOW_WATER || state.is_over() {
+            return Some(Ok(py.None()));
+        }
+        state.sender = waiter.cloned();
+        None
+    }
+}
