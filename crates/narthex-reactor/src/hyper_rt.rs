@@ -67,19 +67,33 @@ impl Timer for ReactorTimer {
 
 impl hyper::rt::Sleep for Sleep {}
 
-impl Read for Stream {
+impl Stream {
+    /// Reads as hyper does, and shows what was read to `see` before hyper gets it.
     #[expect(unsafe_code, reason = "hyper's cursor hands out uninitialized memory")]
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
+    pub fn poll_read_seen(
+        &self,
+        context: &Context<'_>,
         mut buffer: ReadBufCursor<'_>,
+        see: impl FnOnce(&[u8]),
     ) -> Poll<io::Result<()>> {
         // SAFETY: `Stream::poll_read` only ever writes to it, so that nothing initialized becomes uninitialized.
         let unfilled = unsafe { buffer.as_mut() };
-        let count = ready!(Stream::poll_read(&self, context, unfilled))?;
+        let count = ready!(self.poll_read(context, unfilled))?;
         // SAFETY: `Stream::poll_read` has initialized that many bytes from the start of the unfilled part.
+        see(unsafe { unfilled[..count].assume_init_ref() });
+        // SAFETY: as above.
         unsafe { buffer.advance(count) };
         Poll::Ready(Ok(()))
+    }
+}
+
+impl Read for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.poll_read_seen(context, buffer, |_| {})
     }
 }
 

@@ -69,6 +69,19 @@ impl Body {
         }
     }
 
+    /// Whether all of the body is in memory, so that sending it waits for nobody but the peer.
+    pub const fn is_buffered(&self) -> bool {
+        !matches!(self.0, Repr::Boxed(_))
+    }
+
+    /// The trailers, where the whole body is in memory and has them.
+    pub const fn buffered_trailers(&self) -> Option<&HeaderMap> {
+        match &self.0 {
+            Repr::Trailers(_, trailers) => Some(trailers),
+            Repr::Empty | Repr::Full(_) | Repr::Boxed(_) => None,
+        }
+    }
+
     /// The next frame, for callers that await.
     pub async fn frame(&mut self) -> Option<Result<Frame<Bytes>, BoxError>> {
         poll_fn(|cx| Pin::new(&mut *self).poll_frame(cx)).await

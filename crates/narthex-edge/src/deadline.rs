@@ -1,0 +1,255 @@
+//! A gRPC call's own deadline: when it passes, the call is given up and its caller told so.
+//!
+//! It counts from the request's arrival, not from when somebody found time for it. A request that is not gRPC, or sets no
+//! `grpc-timeout`, passes at the price of two header lookups. It is *not* a limit that the server sets.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use narthex_reactor::{Reactor, Sleep};
+use narthex_wire::{Arrival, Body, BoxError, Status, is_grpc, timeout};
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+/// Makes [`Deadline`] services.
+#[derive(Clone, Debug)]
+pub struct DeadlineLayer {
+    reactor: Reactor,
+}
+
+impl DeadlineLayer {
+    /// Deadlines are timers of this reactor.
+    pub fn new(reactor: &Reactor) -> Self {
+        Self { reactor: reactor.clone() }
+    }
+}
+
+impl<S> Layer<S> for DeadlineLayer {
+    type Service = Deadline<S>;
+
+    fn layer(&self, inner: S) -> Deadline<S> {
+        Deadline { inner, reactor: self.reactor.clone() }
+    }
+}
+
+/// Gives gRPC calls up at their deadline.
+#[derive(Clone, Debug)]
+pub struct Deadline<S> {
+    inner: S,
+    reactor: Reactor,
+}
+
+impl<S> Service<Request<Body>> for Deadline<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = ResponseFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let sleep = deadline(&request).map(|deadline| self.reactor.sleep_until(deadline));
+        ResponseFuture { inner: Some(self.inner.call(request)), sleep }
+    }
+}
+
+/// When this request's caller stops waiting; none if it waits for ever, or longer than the clock can tell.
+fn deadline(request: &Request<Body>) -> Option<Instant> {
+    if !is_grpc(request.headers()) {
+        return None;
+    }
+    let timeout = timeout::parse(request.headers())?;
+    let arrival = request.extensions().get().map_or_else(Instant::now, |Arrival(at)| *at);
+    arrival.checked_add(timeout)
+}
+
+fn exceeded() -> Status {
+    Status::deadline_exceeded("the call's deadline has passed")
+}
+
+pin_project! {
+    /// The response of [`Deadline`].
+    #[derive(Debug)]
+    pub struct ResponseFuture<F> {
+        // None once it was given up.
+        #[pin]
+        inner: Option<F>,
+        sleep: Option<Sleep>,
+    }
+}
+
+impl<F> Future for ResponseFuture<F>
+where
+    F: Future<Output = Result<Response<Body>, Infallible>>,
+{
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let inner = this.inner.as_mut().as_pin_mut().expect("polled again after it was ready");
+        if let Poll::Ready(Ok(response)) = inner.poll(cx) {
+            let Some(sleep) = this.sleep.take() else { return Poll::Ready(Ok(response)) };
+            // What is in memory has met its deadline.
+            if response.body().is_buffered() {
+                return Poll::Ready(Ok(response));
+            }
+            return Poll::Ready(Ok(response.map(|inner| Body::new(Cut { inner: Some(inner), sleep }))));
+        }
+        let late = this.sleep.as_mut().is_some_and(|sleep| Pin::new(sleep).poll(cx).is_ready());
+        if !late {
+            return Poll::Pending;
+        }
+        // Dropped before the answer goes out: whoever works on it is told first.
+        this.inner.set(None);
+        Poll::Ready(Ok(exceeded().into_response()))
+    }
+}
+
+/// A response's body that ends with a status when its time is up.
+struct Cut {
+    /// None once it has ended.
+    inner: Option<Body>,
+    sleep: Sleep,
+}
+
+impl HttpBody for Cut {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = &mut *self;
+        let Some(inner) = &mut this.inner else { return Poll::Ready(None) };
+        if let Poll::Ready(frame) = Pin::new(inner).poll_frame(cx) {
+            return Poll::Ready(frame);
+        }
+        if Pin::new(&mut this.sleep).poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        this.inner = None;
+        Poll::Ready(Some(Ok(Frame::trailers(exceeded().into_trailers()))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.as_ref().is_none_or(HttpBody::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), HttpBody::size_hint)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
+
+    use http::header::CONTENT_TYPE;
+
+    use super::*;
+    use crate::testing::{Fun, run};
+
+    fn request(content_type: &str, timeout: &str) -> Request<Body> {
+        let mut request = Request::post("/s/M").header(CONTENT_TYPE, content_type);
+        if !timeout.is_empty() {
+            request = request.header("grpc-timeout", timeout);
+        }
+        request.body(Body::empty()).unwrap()
+    }
+
+    struct Told(Arc<AtomicBool>);
+
+    impl Drop for Told {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// A body that never gets anywhere.
+    struct Stuck;
+
+    impl HttpBody for Stuck {
+        type Data = Bytes;
+        type Error = BoxError;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+            Poll::Pending
+        }
+    }
+
+    #[test]
+    fn a_call_is_given_up_at_its_deadline() {
+        let reactor = Reactor::new().unwrap();
+        let told = Arc::new(AtomicBool::new(false));
+        let guard = Arc::clone(&told);
+        let mut service = DeadlineLayer::new(&reactor).layer(Fun(move |_| {
+            let guard = Told(Arc::clone(&guard));
+            async move {
+                let _guard = guard;
+                pending::<Response<Body>>().await
+            }
+        }));
+        let call = service.call(request("application/grpc+proto", "5m"));
+        let response = run(&reactor, call).unwrap();
+        assert!(told.load(Ordering::Relaxed));
+        assert_eq!(response.headers()["grpc-status"], "4");
+    }
+
+    #[test]
+    fn a_deadline_counts_from_arrival() {
+        let reactor = Reactor::new().unwrap();
+        let mut service = DeadlineLayer::new(&reactor).layer(Fun(|_| pending::<Response<Body>>()));
+        let mut late = request("application/grpc", "60S");
+        late.extensions_mut().insert(Arrival(Instant::now().checked_sub(Duration::from_secs(61)).unwrap()));
+        let response = run(&reactor, service.call(late)).unwrap();
+        assert_eq!(response.headers()["grpc-status"], "4");
+    }
+
+    #[test]
+    fn a_stream_is_cut_with_trailers() {
+        let reactor = Reactor::new().unwrap();
+        let mut service = DeadlineLayer::new(&reactor).layer(Fun(|_| ready(Response::new(Body::new(Stuck)))));
+        let call = service.call(request("application/grpc", "5m"));
+        let collected =
+            run(&reactor, async move { call.await.unwrap().into_body().collect(10).await }).unwrap();
+        assert_eq!(collected.trailers.unwrap()["grpc-status"], "4");
+    }
+
+    #[test]
+    fn without_a_deadline_there_is_no_timer() {
+        for (content_type, timeout) in [
+            ("application/json", "1n"),
+            ("application/grpc", ""),
+            ("application/grpc", "nonsense"),
+            ("application/grpc-web", "1n"),
+        ] {
+            assert_eq!(deadline(&request(content_type, timeout)), None, "{content_type} {timeout}");
+        }
+        assert!(deadline(&request("application/grpc", "99999999H")).is_some());
+    }
+
+    #[test]
+    fn an_answer_in_time_is_untouched() {
+        let reactor = Reactor::new().unwrap();
+        let mut service = DeadlineLayer::new(&reactor).layer(Fun(|_| ready(Response::new(Body::from("x")))));
+        let call = service.call(request("application/grpc", "1H"));
+        assert!(run(&reactor, call).unwrap().body().is_buffered());
+    }
+}

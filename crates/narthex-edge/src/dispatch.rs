@@ -1,0 +1,227 @@
+//! The one choice after all translation: gRPC, or the web application.
+//!
+//! It does *not* look for methods: which of them exist is the gRPC service's own affair. It knows the registered paths
+//! only to keep them from the application.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::header::{ALLOW, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use narthex_wire::{Body, Flow, Status, is_grpc};
+use pin_project_lite::pin_project;
+use rustc_hash::FxHashSet;
+use tower_service::Service;
+
+static TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+
+/// The paths (`/pkg.Service/Method`) of the registered gRPC methods.
+#[derive(Clone, Debug, Default)]
+pub struct Methods(Arc<FxHashSet<Box<str>>>);
+
+impl Methods {
+    /// Whether this is the path of a registered method.
+    pub fn contains(&self, path: &str) -> bool {
+        self.0.contains(path)
+    }
+}
+
+impl<T: Into<Box<str>>> FromIterator<T> for Methods {
+    fn from_iter<I: IntoIterator<Item = T>>(paths: I) -> Self {
+        Self(Arc::new(paths.into_iter().map(Into::into).collect()))
+    }
+}
+
+/// Sends gRPC requests to `G` and all others to `A`; without an application they get a 404.
+#[derive(Clone)]
+pub struct Dispatch<G, A> {
+    grpc: G,
+    app: Option<A>,
+    methods: Methods,
+}
+
+impl<G, A> Dispatch<G, A> {
+    /// `methods` are the paths that never are the application's.
+    pub const fn new(grpc: G, app: Option<A>, methods: Methods) -> Self {
+        Self { grpc, app, methods }
+    }
+}
+
+impl<G, A> fmt::Debug for Dispatch<G, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dispatch")
+            .field("app", &self.app.is_some())
+            .field("methods", &self.methods.0.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<G, A> Service<Request<Body>> for Dispatch<G, A>
+where
+    G: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    A: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = ResponseFuture<G::Future, A::Future>;
+
+    /// Always ready; so are the services behind it, by the convention of the whole stack.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        if is_grpc(request.headers()) {
+            return if request.method() == Method::POST {
+                ResponseFuture { kind: Kind::Grpc { future: self.grpc.call(request) } }
+            } else {
+                ResponseFuture::answer(wrong_verb(request.method()))
+            };
+        }
+        if self.methods.contains(request.uri().path()) {
+            return ResponseFuture::answer(unsupported_media_type(&request));
+        }
+        match &mut self.app {
+            Some(app) => ResponseFuture { kind: Kind::App { future: app.call(request) } },
+            None => ResponseFuture::answer(text(
+                StatusCode::NOT_FOUND,
+                "Nothing is served at this path: this server has gRPC services and their JSON routes, \
+                 and no web application.\n",
+            )),
+        }
+    }
+}
+
+/// The gRPC clients' own table makes UNKNOWN of the 405 that a plain server would send.
+fn wrong_verb(method: &Method) -> Response<Body> {
+    Status::unknown(format!("a gRPC call is a POST, this was {method}")).into_response()
+}
+
+fn unsupported_media_type(request: &Request<Body>) -> Response<Body> {
+    let given = request.headers().get(CONTENT_TYPE);
+    let given = given.map_or("none".into(), |value| String::from_utf8_lossy(value.as_bytes()));
+    let mut response = text(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        format!(
+            "{} is a gRPC method: it takes a POST with content-type application/grpc (over HTTP/2), and this request's \
+             content-type is {given}.\n",
+            request.uri().path()
+        ),
+    );
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+    response.headers_mut().insert("accept-post", HeaderValue::from_static("application/grpc"));
+    response
+}
+
+/// A plain text answer that is ours and nobody's behind us.
+pub(crate) fn text(status: StatusCode, message: impl Into<Body>) -> Response<Body> {
+    let mut response = Response::new(message.into());
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, TEXT.clone());
+    response.extensions_mut().insert(Flow::Http);
+    response
+}
+
+pin_project! {
+    /// The response of [`Dispatch`].
+    #[derive(Debug)]
+    pub struct ResponseFuture<G, A> {
+        #[pin]
+        kind: Kind<G, A>,
+    }
+}
+
+pin_project! {
+    #[project = Projection]
+    #[derive(Debug)]
+    enum Kind<G, A> {
+        Grpc { #[pin] future: G },
+        App { #[pin] future: A },
+        // Boxed, for it is rare and would be the largest by far.
+        Own { response: Option<Box<Response<Body>>> },
+    }
+}
+
+impl<G, A> ResponseFuture<G, A> {
+    fn answer(response: Response<Body>) -> Self {
+        Self { kind: Kind::Own { response: Some(Box::new(response)) } }
+    }
+}
+
+impl<G, A> Future for ResponseFuture<G, A>
+where
+    G: Future<Output = Result<Response<Body>, Infallible>>,
+    A: Future<Output = Result<Response<Body>, Infallible>>,
+{
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().kind.project() {
+            Projection::Grpc { future } => future.poll(cx),
+            Projection::App { future } => future.poll(cx),
+            Projection::Own { response } => {
+                Poll::Ready(Ok(*response.take().expect("polled again after it was ready")))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+    use crate::testing::{Named, body_text};
+
+    fn ask(app: bool, method: &str, path: &str, content_type: Option<&str>) -> Response<Body> {
+        let methods = ["/shop.v1.Shop/Get"].into_iter().collect();
+        let mut dispatch = Dispatch::new(Named("grpc"), app.then_some(Named("app")), methods);
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(content_type) = content_type {
+            request = request.header(CONTENT_TYPE, content_type);
+        }
+        let request = request.body(Body::empty()).unwrap();
+        dispatch.call(request).now_or_never().expect("nothing waits here").unwrap()
+    }
+
+    #[test]
+    fn grpc_and_everything_else() {
+        for content_type in ["application/grpc", "application/grpc+proto"] {
+            assert_eq!(body_text(ask(true, "POST", "/any/thing", Some(content_type))), "grpc");
+            assert_eq!(body_text(ask(false, "POST", "/shop.v1.Shop/Get", Some(content_type))), "grpc");
+        }
+        for content_type in [None, Some("text/html"), Some("application/grpc-web")] {
+            assert_eq!(body_text(ask(true, "GET", "/shop.v1.Shop/Other", content_type)), "app");
+        }
+    }
+
+    #[test]
+    fn a_registered_path_is_never_the_apps() {
+        for (method, content_type) in [("POST", Some("application/json")), ("GET", None), ("POST", None)] {
+            let response = ask(true, method, "/shop.v1.Shop/Get", content_type);
+            assert_eq!(response.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+            assert_eq!(response.headers()[ALLOW], "POST");
+            let text = body_text(response);
+            assert!(text.contains("application/grpc"), "{text}");
+            assert!(text.contains(content_type.unwrap_or("is none")), "{text}");
+        }
+    }
+
+    #[test]
+    fn grpc_that_is_no_post() {
+        let response = ask(true, "GET", "/shop.v1.Shop/Get", Some("application/grpc"));
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()["grpc-status"], "2");
+        assert_eq!(response.headers()["grpc-message"], "a gRPC call is a POST, this was GET");
+    }
+
+    #[test]
+    fn no_application_is_a_404() {
+        let response = ask(false, "GET", "/", None);
+        assert_eq!(response.status(), StatusCode::NOT_FOUND);
+        assert_eq!(response.headers()[CONTENT_TYPE], "text/plain; charset=utf-8");
+    }
+}

@@ -1,0 +1,384 @@
+//! The access log: one line for each exchange, written when its response has ended.
+//!
+//! It sits near the top of the stack and so sees what the client really sent and got. Switched off it costs one test. It
+//! is *not* where requests get their extensions: the connection puts those in.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use narthex_wire::names::GRPC_STATUS;
+use narthex_wire::{Arrival, Body, BoxError, Client, Code, Flow, Origin};
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+/// Makes [`Observe`] services.
+#[derive(Clone, Copy, Debug)]
+pub struct ObserveLayer {
+    access_log: bool,
+}
+
+impl ObserveLayer {
+    /// With or without the access log (target `narthex::access`, level info).
+    pub const fn new(access_log: bool) -> Self {
+        Self { access_log }
+    }
+}
+
+impl<S> Layer<S> for ObserveLayer {
+    type Service = Observe<S>;
+
+    fn layer(&self, inner: S) -> Observe<S> {
+        Observe { inner, access_log: self.access_log }
+    }
+}
+
+/// Writes a line to the access log for each exchange.
+#[derive(Clone, Debug)]
+pub struct Observe<S> {
+    inner: S,
+    access_log: bool,
+}
+
+impl<S> Service<Request<Body>> for Observe<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = ResponseFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let line = self.access_log.then(|| Box::new(Line::new(&request)));
+        ResponseFuture { inner: self.inner.call(request), line }
+    }
+}
+
+pin_project! {
+    /// The response of [`Observe`].
+    #[derive(Debug)]
+    pub struct ResponseFuture<F> {
+        #[pin]
+        inner: F,
+        line: Option<Box<Line>>,
+    }
+}
+
+impl<F> Future for ResponseFuture<F>
+where
+    F: Future<Output = Result<Response<Body>, Infallible>>,
+{
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let Poll::Ready(Ok(response)) = this.inner.poll(cx) else { return Poll::Pending };
+        let Some(mut line) = this.line.take() else { return Poll::Ready(Ok(response)) };
+        line.head(&response);
+        // What is in memory is as good as sent: no need to follow it.
+        if response.body().is_buffered() {
+            line.grpc(response.body().buffered_trailers());
+            line.end();
+            return Poll::Ready(Ok(response));
+        }
+        Poll::Ready(Ok(response.map(|inner| Body::new(Observed { inner, line }))))
+    }
+}
+
+/// A response's body that ends its line in the log when it ends.
+struct Observed {
+    inner: Body,
+    line: Box<Line>,
+}
+
+impl HttpBody for Observed {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(cx) else { return Poll::Pending };
+        match &frame {
+            Some(Ok(frame)) => {
+                self.line.grpc(frame.trailers_ref());
+                if frame.is_trailers() || self.inner.is_end_stream() {
+                    self.line.end();
+                }
+            }
+            Some(Err(_)) => {}
+            None => self.line.end(),
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// A line of the access log while it becomes complete. Dropped early, it says that the exchange was aborted.
+#[derive(Debug)]
+struct Line {
+    arrival: Instant,
+    client: Option<Client>,
+    method: Method,
+    uri: Uri,
+    version: Version,
+    answer: Option<(StatusCode, Flow)>,
+    grpc: Option<Code>,
+    written: bool,
+}
+
+impl Line {
+    fn new(request: &Request<Body>) -> Self {
+        let extensions = request.extensions();
+        Self {
+            arrival: extensions.get().map_or_else(Instant::now, |Arrival(at)| *at),
+            client: extensions.get().map(|origin: &Origin| origin.client.clone()),
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            version: request.version(),
+            answer: None,
+            grpc: None,
+            written: false,
+        }
+    }
+
+    fn head(&mut self, response: &Response<Body>) {
+        self.answer = Some((response.status(), Flow::of(response)));
+        self.grpc(Some(response.headers()));
+    }
+
+    /// Takes the status from trailers, or from a head that stands for them.
+    fn grpc(&mut self, trailers: Option<&HeaderMap>) {
+        if let Some(status) = trailers.and_then(|trailers| trailers.get(&GRPC_STATUS)) {
+            self.grpc = Some(Code::from_header(status));
+        }
+    }
+
+    fn end(&mut self) {
+        self.write(false);
+    }
+
+    fn write(&mut self, aborted: bool) {
+        if !std::mem::replace(&mut self.written, true) {
+            tracing::info!(target: "narthex::access", "{}", Printed { line: self, aborted });
+        }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.write(true);
+    }
+}
+
+struct Printed<'a> {
+    line: &'a Line,
+    aborted: bool,
+}
+
+impl fmt::Display for Printed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let line = self.line;
+        match &line.client {
+            Some(client) => client.fmt(f)?,
+            None => f.write_str("-")?,
+        }
+        let target = line.uri.path_and_query().map_or("/", |target| target.as_str());
+        write!(f, " - \"{} {} {:?}\"", line.method, Quoted(target), line.version)?;
+        match line.answer {
+            Some((status, flow)) => {
+                write!(f, " {} {flow}", status.as_str())?;
+                // A JSON client's status is the HTTP one already.
+                if let (Some(code), Flow::Grpc | Flow::HttpOverGrpc) = (line.grpc, flow) {
+                    write!(f, " {}", code.name())?;
+                }
+            }
+            None => f.write_str(" -")?,
+        }
+        write!(f, " {:.1}ms", line.arrival.elapsed().as_secs_f64() * 1e3)?;
+        f.write_str(if self.aborted { " aborted" } else { "" })
+    }
+}
+
+/// A request target, whose grammar has no quote but whose parser lets one pass: nobody writes a line's other half for us.
+struct Quoted<'a>(&'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, part) in self.0.split('"').enumerate() {
+            f.write_str(if i == 0 { "" } else { "%22" })?;
+            f.write_str(part)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+    use std::sync::Arc;
+
+    use futures_util::FutureExt as _;
+    use http::header::CONTENT_TYPE;
+    use narthex_wire::{Connection, Endpoint, Scheme, Status};
+    use parking_lot::Mutex;
+    use tracing::field::{Field, Visit};
+    use tracing::span;
+
+    use super::*;
+    use crate::testing::Fun;
+
+    /// Keeps the lines of the access log.
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<String>>>);
+
+    impl tracing::Subscriber for Lines {
+        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+            true
+        }
+
+        fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+            span::Id::from_u64(1)
+        }
+
+        fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+        fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+        fn event(&self, event: &tracing::Event<'_>) {
+            struct Message(String);
+            impl Visit for Message {
+                fn record_debug(&mut self, _: &Field, value: &dyn fmt::Debug) {
+                    let _ = write!(self.0, "{value:?}");
+                }
+            }
+            let mut message = Message(String::new());
+            event.record(&mut message);
+            assert_eq!(event.metadata().target(), "narthex::access");
+            self.0.lock().push(message.0);
+        }
+
+        fn enter(&self, _: &span::Id) {}
+
+        fn exit(&self, _: &span::Id) {}
+    }
+
+    impl Lines {
+        /// The lines with their durations taken out.
+        fn take(&self) -> Vec<String> {
+            let strip = |line: String| {
+                let words = line.split(' ').filter(|word| !word.ends_with("ms"));
+                words.collect::<Vec<_>>().join(" ")
+            };
+            std::mem::take(&mut *self.0.lock()).into_iter().map(strip).collect()
+        }
+    }
+
+    fn request(uri: &str) -> Request<Body> {
+        let mut request = Request::get(uri).body(Body::empty()).unwrap();
+        let peer = Endpoint::Tcp("127.0.0.1:5000".parse().unwrap());
+        request.extensions_mut().insert(Arc::new(Connection { peer: peer.clone(), local: peer.clone() }));
+        request.extensions_mut().insert(Origin {
+            client: Client::Peer(peer),
+            scheme: Scheme::Http,
+            host: None,
+        });
+        request.extensions_mut().insert(Arrival(Instant::now()));
+        request
+    }
+
+    fn grpc(body: Body) -> Response<Body> {
+        Response::builder().header(CONTENT_TYPE, "application/grpc").body(body).unwrap()
+    }
+
+    /// A body of one frame that is not known to be the last.
+    struct Stream(Option<Frame<Bytes>>);
+
+    impl HttpBody for Stream {
+        type Data = Bytes;
+        type Error = BoxError;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+            Poll::Ready(self.0.take().map(Ok))
+        }
+    }
+
+    /// The lines logged for this answer, before and after its body is read.
+    fn log(
+        access_log: bool,
+        uri: &str,
+        answer: impl Fn() -> Response<Body> + Copy,
+    ) -> (Vec<String>, Vec<String>) {
+        let lines = Lines::default();
+        tracing::subscriber::with_default(lines.clone(), || {
+            let mut service = ObserveLayer::new(access_log).layer(Fun(move |_| async move { answer() }));
+            let response = service.call(request(uri)).now_or_never().unwrap().unwrap();
+            let before = lines.take();
+            response.into_body().collect(1000).now_or_never().unwrap().unwrap();
+            (before, lines.take())
+        })
+    }
+
+    #[test]
+    fn what_is_in_memory_is_logged_at_once() {
+        let (before, after) = log(true, "/pa\"th?q", || Response::new(Body::from("x")));
+        assert_eq!(before, ["127.0.0.1:5000 - \"GET /pa%22th?q HTTP/1.1\" 200 http"]);
+        assert!(after.is_empty());
+        let (before, _) = log(true, "/", || Status::not_found("").into_response());
+        assert_eq!(before, ["127.0.0.1:5000 - \"GET / HTTP/1.1\" 200 grpc NOT_FOUND"]);
+        let unary = || grpc(Body::with_trailers(Bytes::from_static(b"x"), Status::ok().into_trailers()));
+        assert_eq!(log(true, "/", unary).0, ["127.0.0.1:5000 - \"GET / HTTP/1.1\" 200 grpc OK"]);
+    }
+
+    #[test]
+    fn a_stream_is_logged_at_its_end() {
+        let trailers = || grpc(Body::new(Stream(Some(Frame::trailers(Status::aborted("").into_trailers())))));
+        let (before, after) = log(true, "/", trailers);
+        assert!(before.is_empty());
+        assert_eq!(after, ["127.0.0.1:5000 - \"GET / HTTP/1.1\" 200 grpc ABORTED"]);
+        let plain = || Response::new(Body::new(Stream(Some(Frame::data(Bytes::from_static(b"x"))))));
+        assert_eq!(log(true, "/", plain).1, ["127.0.0.1:5000 - \"GET / HTTP/1.1\" 200 http"]);
+    }
+
+    #[test]
+    fn what_is_dropped_is_aborted() {
+        let lines = Lines::default();
+        tracing::subscriber::with_default(lines.clone(), || {
+            let mut service =
+                ObserveLayer::new(true).layer(Fun(|_| std::future::pending::<Response<Body>>()));
+            drop(service.call(request("/")));
+            assert_eq!(lines.take(), ["127.0.0.1:5000 - \"GET / HTTP/1.1\" - aborted"]);
+            let streaming = |_| std::future::ready(Response::new(Body::new(Stream(None))));
+            let mut service = ObserveLayer::new(true).layer(Fun(streaming));
+            drop(service.call(request("/")).now_or_never());
+            assert_eq!(lines.take(), ["127.0.0.1:5000 - \"GET / HTTP/1.1\" 200 http aborted"]);
+        });
+    }
+
+    #[test]
+    fn switched_off_it_says_nothing() {
+        let (before, after) = log(false, "/", || Response::new(Body::new(Stream(None))));
+        assert!(before.is_empty() && after.is_empty());
+    }
+}
