@@ -7,7 +7,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Instant;
 
-use http::{HeaderValue, Response};
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Method, Response, StatusCode};
 
 use crate::protocol::is_grpc;
 
@@ -155,6 +156,19 @@ impl fmt::Display for Flow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
+}
+
+/// The HTTP request that came inside another: a response extension beside [`Flow::HttpOverGrpc`].
+///
+/// The outer request and status are the same for all of them (`POST`, one path, 200), so this is what a log should print.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Carried {
+    /// The inner request's method.
+    pub method: Method,
+    /// The inner request's path and query.
+    pub target: Option<PathAndQuery>,
+    /// The inner response's status.
+    pub status: StatusCode,
 }
 
 /// The instant a request's head had arrived; deadlines count from it.

@@ -22,11 +22,11 @@ pub mod unary;
 
 pub use body::{Body, CollectError, Collected};
 pub use code::Code;
-pub use connection::{Arrival, Client, Connection, Endpoint, Flow, Origin, Scheme};
+pub use connection::{Arrival, Carried, Client, Connection, Endpoint, Flow, Origin, Scheme};
 pub use encoding::Encoding;
 pub use protocol::is_grpc;
 pub use status::Status;
-pub use unary::{read_unary, unary_response};
+pub use unary::{ReadUnary, read_unary, unary_response};
 
 /// What a body stream fails with; a [`Status`] inside is what the other side is told.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -1,8 +1,12 @@
 //! One message in, one message out: the calls that are not streams.
 
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Response};
+use http_body::Body as _;
 
 use crate::body::Body;
 use crate::encoding::Encoding;
@@ -16,28 +20,64 @@ use crate::status::Status;
 ///
 /// # Errors
 ///
-/// `UNIMPLEMENTED` for none or more than one, as gRPC's conformance tests want it; otherwise what
-/// [`Encoding::from_headers`], [`Decoder`] and the body itself fail with.
+/// Those of [`ReadUnary`].
 ///
 /// # Cancel safety
 ///
 /// Dropping the future drops the body.
-pub async fn read_unary(mut body: Body, headers: &HeaderMap, limit: usize) -> Result<Bytes, Status> {
-    let mut decoder = Decoder::new(Encoding::from_headers(headers)?, limit);
-    let mut message = None;
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(Status::from_body_error)?.into_data() else { continue };
-        decoder.push(data);
-        while let Some(next) = decoder.next()? {
-            if message.replace(next).is_some() {
+pub async fn read_unary(body: Body, headers: &HeaderMap, limit: usize) -> Result<Bytes, Status> {
+    ReadUnary::new(body, headers, limit)?.await
+}
+
+/// [`read_unary`] as a future with a name, for futures that are written by hand.
+#[derive(Debug)]
+pub struct ReadUnary {
+    body: Body,
+    decoder: Decoder,
+    message: Option<Bytes>,
+}
+
+impl ReadUnary {
+    /// Starts to read the one message in `body`.
+    ///
+    /// # Errors
+    ///
+    /// What [`Encoding::from_headers`] fails with. The future fails with what [`Decoder`] and the body do, and with
+    /// `UNIMPLEMENTED` for none or more than one message, as gRPC's conformance tests want it.
+    pub fn new(body: Body, headers: &HeaderMap, limit: usize) -> Result<Self, Status> {
+        Ok(Self { body, decoder: Decoder::new(Encoding::from_headers(headers)?, limit), message: None })
+    }
+
+    fn take(&mut self, data: Bytes) -> Result<(), Status> {
+        self.decoder.push(data);
+        while let Some(next) = self.decoder.next()? {
+            if self.message.replace(next).is_some() {
                 return Err(Status::unimplemented(
                     "more than one message was sent to a method that takes one",
                 ));
             }
         }
+        Ok(())
     }
-    decoder.finish()?;
-    message.ok_or_else(|| Status::unimplemented("no message was sent to a method that takes one"))
+
+    fn finish(&mut self) -> Result<Bytes, Status> {
+        self.decoder.finish()?;
+        self.message
+            .take()
+            .ok_or_else(|| Status::unimplemented("no message was sent to a method that takes one"))
+    }
+}
+
+impl Future for ReadUnary {
+    type Output = Result<Bytes, Status>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        while let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+            let Ok(data) = frame.map_err(Status::from_body_error)?.into_data() else { continue };
+            self.take(data)?;
+        }
+        Poll::Ready(self.finish())
+    }
 }
 
 /// A response of one envelope (see [`crate::envelope::encode`]) with its initial metadata and trailers.

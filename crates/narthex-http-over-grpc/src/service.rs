@@ -1,0 +1,189 @@
+//! The layer and its service: one method for the application, everything else for the gRPC services.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use http::{Method, Request, Response, StatusCode};
+use narthex_wire::{Body, Carried, Code, Connection, Flow, Status, is_grpc, read_unary};
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::http_body::HttpBody;
+use crate::trust::Trust;
+use crate::{METHOD_PATH, request, response};
+
+/// What HttpBody may hold beside its data: the content type, and the query that Envoy repeats as an extension.
+const ALLOWANCE: usize = 256 * 1024;
+
+/// The default of [`HttpOverGrpcLayer::max_response`].
+const MAX_RESPONSE: usize = 64 * 1024 * 1024;
+
+/// Puts [`HttpOverGrpc`] in front of gRPC services.
+#[derive(Clone, Debug)]
+pub struct HttpOverGrpcLayer<A> {
+    app: A,
+    limits: Arc<Limits>,
+}
+
+#[derive(Clone, Debug)]
+struct Limits {
+    trust: Trust,
+    max_body: usize,
+    max_response: usize,
+}
+
+impl<A> HttpOverGrpcLayer<A> {
+    /// A layer that hands requests of at most `max_body` bytes from trusted peers to `app`.
+    pub fn new(app: A, trust: Trust, max_body: usize) -> Self {
+        Self { app, limits: Arc::new(Limits { trust, max_body, max_response: MAX_RESPONSE }) }
+    }
+
+    /// Sets how large a response may be, since it is held in memory whole; 64 MiB unless set.
+    #[must_use]
+    pub fn max_response(mut self, bytes: usize) -> Self {
+        self.limits = Arc::new(Limits { max_response: bytes, ..(*self.limits).clone() });
+        self
+    }
+}
+
+impl<S, A: Clone> Layer<S> for HttpOverGrpcLayer<A> {
+    type Service = HttpOverGrpc<S, A>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        HttpOverGrpc { inner, app: self.app.clone(), limits: Arc::clone(&self.limits) }
+    }
+}
+
+/// Hands the HTTP request inside a call of [`METHOD_PATH`] to the application.
+///
+/// Any other request is the inner service's, and so is this one from a peer that is not trusted: to it the method does
+/// not exist, in the words of whoever answers unknown methods.
+#[derive(Clone, Debug)]
+pub struct HttpOverGrpc<S, A> {
+    inner: S,
+    app: A,
+    limits: Arc<Limits>,
+}
+
+impl<S, A> HttpOverGrpc<S, A> {
+    fn is_ours(&self, request: &Request<Body>) -> bool {
+        request.uri().path() == METHOD_PATH
+            && request.method() == Method::POST
+            && is_grpc(request.headers())
+            && request
+                .extensions()
+                .get::<Arc<Connection>>()
+                .is_some_and(|connection| self.limits.trust.allows(&connection.peer))
+    }
+}
+
+impl<S, A> Service<Request<Body>> for HttpOverGrpc<S, A>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    A: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
+    A::Future: Send,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = ResponseFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        ready!(self.inner.poll_ready(cx))?;
+        self.app.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        if !self.is_ours(&request) {
+            return ResponseFuture { kind: Kind::Inner { future: self.inner.call(request) } };
+        }
+        let call = answer(self.app.clone(), Arc::clone(&self.limits), request);
+        ResponseFuture { kind: Kind::Ours { future: Box::pin(call) } }
+    }
+}
+
+async fn answer<A>(app: A, limits: Arc<Limits>, request: Request<Body>) -> Response<Body>
+where
+    A: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+{
+    let mut response = match handle(app, &limits, request).await {
+        Ok(response) => response,
+        Err(status) => status.into_response(),
+    };
+    response.extensions_mut().insert(Flow::HttpOverGrpc);
+    response
+}
+
+async fn handle<A>(mut app: A, limits: &Limits, request: Request<Body>) -> Result<Response<Body>, Status>
+where
+    A: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+{
+    let (head, body) = request.into_parts();
+    let limit = limits.max_body.saturating_add(ALLOWANCE);
+    let message = match read_unary(body, &head.headers, limit).await {
+        Ok(message) => HttpBody::decode(&message)?,
+        Err(status) if status.code() == Code::ResourceExhausted => return Ok(too_large()),
+        Err(status) => return Err(status),
+    };
+    if message.data.len() > limits.max_body {
+        return Ok(too_large());
+    }
+    let request = request::unwrap(head, message)?;
+    let method = request.method().clone();
+    let target = request.uri().path_and_query().cloned();
+    let Ok(response) = app.call(request).await;
+    let status = response.status();
+    let mut response = response::wrap(&method, response, limits.max_response).await?;
+    response.extensions_mut().insert(Carried { method, target, status });
+    Ok(response)
+}
+
+/// A success of the call, whose HTTP response is 413: `RESOURCE_EXHAUSTED` would reach the browser as 429, which asks it
+/// to try again later.
+fn too_large() -> Response<Body> {
+    response::refuse(StatusCode::PAYLOAD_TOO_LARGE, "The request's body is too large.\n")
+}
+
+pin_project! {
+    /// The future of [`HttpOverGrpc`].
+    #[derive(Debug)]
+    pub struct ResponseFuture<F> {
+        #[pin]
+        kind: Kind<F>,
+    }
+}
+
+type Answer = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
+
+pin_project! {
+    #[project = KindProjection]
+    enum Kind<F> {
+        Inner { #[pin] future: F },
+        Ours { future: Answer },
+    }
+}
+
+impl<F> std::fmt::Debug for Kind<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Inner { .. } => "Inner",
+            Self::Ours { .. } => "Ours",
+        })
+    }
+}
+
+impl<F> Future for ResponseFuture<F>
+where
+    F: Future<Output = Result<Response<Body>, Infallible>>,
+{
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().kind.project() {
+            KindProjection::Inner { future } => future.poll(cx),
+            KindProjection::Ours { future } => future.as_mut().poll(cx).map(Ok),
+        }
+    }
+}
