@@ -1,0 +1,137 @@
+# Every command of the project; CI runs only these. `make help` lists them.
+#
+# PYTHON names the interpreter (3.11 or later) that .venv is made from: make build PYTHON=python3.13
+
+PYTHON ?= python3
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+TOOLS := .tools
+RESULTS := build/results
+CARGO_DENY_VERSION := 0.20.2
+GRPCURL_VERSION := v1.9.3
+
+# Cargo must build for the interpreter of .venv, and a test binary must find its libpython, which pyenv keeps off the system's paths.
+# The packages of .venv (asyncio aside, tests use Django and grpcio) are not on the path of an embedded interpreter by themselves.
+RUST_ENV = PYO3_PYTHON="$(abspath $(BIN))/python" \
+	$(shell $(BIN)/python -c 'import sys, sysconfig; \
+	print(("DYLD" if sys.platform == "darwin" else "LD") + "_LIBRARY_PATH=" + sysconfig.get_config_var("LIBDIR")); \
+	print("PYTHONPATH=" + sysconfig.get_path("purelib"))')
+
+WHEEL_SOURCES := Cargo.toml Cargo.lock pyproject.toml \
+	$(shell find crates python -type f -not -path '*/__pycache__/*' -not -path '*/tests/*' -not -name '*.so')
+PROTOS := $(shell find demo/proto -name '*.proto')
+BINDINGS := demo/shop/v1/shop_pb2_grpc.py
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 18
+
+# ---- building
+
+.PHONY: build
+build: $(VENV)/.wheel $(BINDINGS) ## Make .venv with the wheel, in release mode, and what the demo needs
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed: make PYTHON=python3.13" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.build: requirements/build.txt demo/requirements.txt | $(BIN)/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements/build.txt -r demo/requirements.txt
+	@touch $@
+
+$(VENV)/.wheel: $(VENV)/.build $(WHEEL_SOURCES)
+	rm -rf dist
+	$(BIN)/maturin build --release --locked --interpreter $(BIN)/python --out dist
+	$(BIN)/python -m pip install -q --disable-pip-version-check "$$(ls dist/narthex-*.whl)[grpc]"
+	$(BIN)/python -m pip install -q --disable-pip-version-check --force-reinstall --no-deps dist/narthex-*.whl
+	@touch $@
+
+.PHONY: protos
+protos: $(BINDINGS) ## Compile the demo's protos into its app
+
+$(BINDINGS): $(PROTOS) demo/proto/compile.py $(VENV)/.build
+	$(BIN)/python demo/proto/compile.py
+	@touch $@
+
+# ---- running
+
+.PHONY: demo
+demo: build ## Serve the demo on 127.0.0.1:8080, with a fresh admin password
+	@$(BIN)/python demo/serve.py
+
+.PHONY: envoy
+envoy: build $(VENV)/.test ## Serve the demo on 127.0.0.1:8080 behind a real Envoy
+	@$(BIN)/python demo/serve.py --envoy
+
+# ---- checking
+
+.PHONY: test
+test: test-rust test-python ## Run every test, Rust and Python
+	@$(BIN)/python scripts/not_run.py $(RESULTS)
+
+.PHONY: test-rust
+test-rust: $(VENV)/.build $(VENV)/.test ## Run the tests of the crates
+	@mkdir -p $(RESULTS)
+	$(RUST_ENV) cargo test --workspace --locked 2>&1 | tee $(RESULTS)/cargo.log
+
+.PHONY: test-python
+test-python: build $(VENV)/.test $(TOOLS)/bin/grpcurl chromium ## Run the Python tests: the package's, and the demo's end to end, direct and through Envoy
+	@mkdir -p $(RESULTS)
+	$(BIN)/python -m pytest tests --junitxml=$(RESULTS)/tests.xml
+	$(BIN)/python -m pytest demo/tests --junitxml=$(RESULTS)/demo.xml
+
+$(VENV)/.test: requirements/test.txt requirements/e2e.txt $(VENV)/.build
+	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements/test.txt -r requirements/e2e.txt
+	@touch $@
+
+.PHONY: chromium
+chromium: ## Install Chromium for the browser tests, where that is allowed
+	@scripts/chromium.sh
+
+# Without Go the tests that use it are listed as not run.
+$(TOOLS)/bin/grpcurl:
+	@mkdir -p $(TOOLS)/bin
+	@if command -v go > /dev/null; then \
+		GOBIN="$(abspath $(TOOLS))/bin" go install github.com/fullstorydev/grpcurl/cmd/grpcurl@$(GRPCURL_VERSION); \
+	else \
+		echo "There is no Go to build grpcurl with; its tests will be listed as not run."; \
+	fi
+
+.PHONY: lint
+lint: lint-rust lint-python ## Check format, lints, types and dependency rules
+
+.PHONY: lint-rust
+lint-rust: $(VENV)/.build $(TOOLS)/bin/cargo-deny ## rustfmt, clippy, rustdoc and cargo-deny
+	cargo fmt --all --check
+	$(RUST_ENV) cargo clippy --workspace --all-targets --locked -- -D warnings
+	$(RUST_ENV) RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
+	$(TOOLS)/bin/cargo-deny --locked check bans licenses sources
+
+.PHONY: lint-python
+lint-python: build $(VENV)/.lint ## ruff, pyright, and the native module's stub against the module
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	cd $(VENV) && bin/python -m mypy.stubtest narthex._native
+
+$(VENV)/.lint: requirements/lint.txt $(VENV)/.test
+	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements/lint.txt
+	@touch $@
+
+$(TOOLS)/bin/cargo-deny:
+	cargo install cargo-deny --version $(CARGO_DENY_VERSION) --debug --locked --root $(TOOLS)
+
+.PHONY: fmt
+fmt: $(VENV)/.lint ## Format everything, and fix what the linters can
+	cargo fmt --all
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: clean
+clean: ## Remove all that the other targets made
+	rm -rf $(VENV) $(TOOLS) dist build target demo/run demo/shop/v1/*_pb2*.py*

@@ -1,0 +1,1 @@
+"""A bookshop: pages, the admin, gRPC and JSON, all on the same rows."""
