@@ -1,0 +1,332 @@
+//! The descriptor pool: built once from a descriptor set, then read only.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use prost::Message as _;
+use prost_reflect::DescriptorPool;
+
+use crate::builtin;
+use crate::error::{PoolError, PoolProblem};
+use crate::handle::{Message, Service};
+use crate::http_rule::{HttpRule, MethodOptions};
+
+/// All descriptors a server knows; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Pool {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    descriptors: DescriptorPool,
+    files: HashMap<String, File>,
+    rules: HashMap<String, Arc<HttpRule>>,
+}
+
+/// One `.proto` file of the pool.
+#[derive(Debug, Clone, PartialEq)]
+pub struct File {
+    name: String,
+    dependencies: Vec<String>,
+    bytes: Bytes,
+}
+
+impl File {
+    /// The name other files import it by.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The names of the files it imports.
+    pub fn dependencies(&self) -> &[String] {
+        &self.dependencies
+    }
+
+    /// Its `google.protobuf.FileDescriptorProto`, exactly as it was given.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+}
+
+impl Pool {
+    /// Builds a pool from the bytes of a `google.protobuf.FileDescriptorSet`.
+    ///
+    /// The files may be in any order. The well-known types, google.api's annotations and google.rpc's error types are
+    /// always there; where the set has a file of the same name, or the same type in another file, the set's own is used.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are no descriptor set, an import is missing, or a file contradicts itself or another:
+    /// all such problems, each with the file it is in.
+    pub fn from_file_descriptor_set(bytes: &[u8]) -> Result<Self, PoolError> {
+        let own = split(bytes).map_err(|message| whole(&message))?;
+        let builtin = split(builtin::FILES).map_err(|message| whole(&message))?;
+        let mut build = Build::new(own, builtin)?;
+        build.add_own();
+        if build.problems.is_empty() { Ok(build.finish()) } else { Err(PoolError::new(build.problems)) }
+    }
+
+    /// The message type of this full name (`shop.v1.Book`).
+    pub fn message(&self, full_name: &str) -> Option<Message> {
+        self.inner.descriptors.get_message_by_name(full_name).map(Message)
+    }
+
+    /// The service of this full name (`shop.v1.ShopService`).
+    pub fn service(&self, full_name: &str) -> Option<Service> {
+        let service = self.inner.descriptors.get_service_by_name(full_name)?;
+        Some(Service { service, pool: self.clone() })
+    }
+
+    /// All services, in no particular order.
+    pub fn services(&self) -> impl Iterator<Item = Service> + '_ {
+        self.inner.descriptors.services().map(|service| Service { service, pool: self.clone() })
+    }
+
+    /// The file of this name.
+    pub fn file(&self, name: &str) -> Option<&File> {
+        self.inner.files.get(name)
+    }
+
+    /// All files, in no particular order.
+    pub fn files(&self) -> impl Iterator<Item = &File> {
+        self.inner.files.values()
+    }
+
+    /// The file that declares a message, field, oneof, enum, enum value, extension, service or method.
+    pub fn file_by_symbol(&self, full_name: &str) -> Option<&File> {
+        let found = self.file_of_declaration(full_name).or_else(|| {
+            // Members: enum values are named beside their enum, all else inside its parent.
+            let (parent, member) = full_name.rsplit_once('.')?;
+            self.file_of_member(parent, member)
+        })?;
+        self.file(&found)
+    }
+
+    /// The file that declares the extension of `message` with this number.
+    pub fn file_by_extension(&self, message: &str, number: u32) -> Option<&File> {
+        let message = self.inner.descriptors.get_message_by_name(message)?;
+        self.file(message.get_extension(number)?.parent_file().name())
+    }
+
+    /// The numbers of all extensions of `message`; `None` if there is no such message.
+    pub fn extension_numbers(&self, message: &str) -> Option<Vec<u32>> {
+        let message = self.inner.descriptors.get_message_by_name(message)?;
+        Some(message.extensions().map(|extension| extension.number()).collect())
+    }
+
+    pub(crate) fn http_rule(&self, method: &str) -> Option<&Arc<HttpRule>> {
+        self.inner.rules.get(method)
+    }
+
+    fn file_of_declaration(&self, name: &str) -> Option<String> {
+        let pool = &self.inner.descriptors;
+        let file = None
+            .or_else(|| pool.get_message_by_name(name).map(|found| found.parent_file()))
+            .or_else(|| pool.get_enum_by_name(name).map(|found| found.parent_file()))
+            .or_else(|| pool.get_service_by_name(name).map(|found| found.parent_file()))
+            .or_else(|| pool.get_extension_by_name(name).map(|found| found.parent_file()))?;
+        Some(file.name().to_owned())
+    }
+
+    fn file_of_member(&self, parent: &str, member: &str) -> Option<String> {
+        let pool = &self.inner.descriptors;
+        if let Some(service) = pool.get_service_by_name(parent) {
+            let declares = service.methods().any(|method| method.name() == member);
+            return declares.then(|| service.parent_file().name().to_owned());
+        }
+        if let Some(message) = pool.get_message_by_name(parent)
+            && (message.get_field_by_name(member).is_some()
+                || message.oneofs().any(|oneof| oneof.name() == member))
+        {
+            return Some(message.parent_file().name().to_owned());
+        }
+        let beside = |scope: &str| scope.rsplit_once('.').map_or("", |(scope, _)| scope) == parent;
+        pool.all_enums()
+            .find(|found| beside(found.full_name()) && found.get_value_by_name(member).is_some())
+            .map(|found| found.parent_file().name().to_owned())
+    }
+}
+
+/// A pool in the making: files are added after what they import, so that each problem is found in its own file.
+struct Build {
+    descriptors: DescriptorPool,
+    own: HashMap<String, File>,
+    builtin: HashMap<String, File>,
+    state: HashMap<String, State>,
+    problems: Vec<PoolProblem>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum State {
+    Adding,
+    Added,
+    Failed,
+}
+
+impl Build {
+    fn new(own: Vec<File>, builtin: Vec<File>) -> Result<Self, PoolError> {
+        let mut problems = Vec::new();
+        let mut by_name: HashMap<String, File> = HashMap::new();
+        for file in own {
+            match by_name.get(&file.name) {
+                Some(same) if *same != file => problems.push(problem(
+                    &file.name,
+                    "the descriptor set has two different files of this name; give each its own",
+                )),
+                Some(_) => {}
+                None => drop(by_name.insert(file.name.clone(), file)),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(PoolError::new(problems));
+        }
+        Ok(Self {
+            descriptors: DescriptorPool::new(),
+            own: by_name,
+            builtin: builtin.into_iter().map(|file| (file.name.clone(), file)).collect(),
+            state: HashMap::new(),
+            problems,
+        })
+    }
+
+    fn add_own(&mut self) {
+        let mut names: Vec<String> = self.own.keys().cloned().collect();
+        names.sort_unstable();
+        for name in names {
+            self.add(&name);
+        }
+    }
+
+    /// Adds a file after its imports; false if it or one of them has a problem.
+    fn add(&mut self, name: &str) -> bool {
+        match self.state.get(name) {
+            Some(State::Added) => return true,
+            Some(State::Failed) => return false,
+            Some(State::Adding) => {
+                self.problems.push(problem(name, "it imports itself, directly or through others"));
+                return false;
+            }
+            None => {}
+        }
+        let Some(file) = self.own.get(name).or_else(|| self.builtin.get(name)).cloned() else { return false };
+        self.state.insert(name.to_owned(), State::Adding);
+        let added = self.add_imports(&file) && self.add_alone(&file);
+        self.state.insert(name.to_owned(), if added { State::Added } else { State::Failed });
+        added
+    }
+
+    fn add_imports(&mut self, file: &File) -> bool {
+        let mut all = true;
+        for import in &file.dependencies {
+            if !self.own.contains_key(import) && !self.builtin.contains_key(import) {
+                let message = format!(
+                    "it imports \"{import}\", which is not in the descriptor set; write the set with its imports (protoc --include_imports)"
+                );
+                self.problems.push(problem(&file.name, &message));
+                all = false;
+            } else if !self.add(import) {
+                all = false;
+            }
+        }
+        all
+    }
+
+    fn add_alone(&mut self, file: &File) -> bool {
+        match self.descriptors.decode_file_descriptor_proto(file.bytes.clone()) {
+            Ok(()) => true,
+            Err(error) => {
+                self.problems.push(problem(&file.name, &error.to_string()));
+                false
+            }
+        }
+    }
+
+    /// Adds the built-in files nobody imported, leaving out those whose types the set declares elsewhere.
+    fn finish(mut self) -> Pool {
+        let mut names: Vec<String> = self.builtin.keys().cloned().collect();
+        names.sort_unstable();
+        for name in names {
+            self.add(&name);
+        }
+        let added = |name: &String| self.state.get(name) == Some(&State::Added);
+        let mut files = self.builtin;
+        files.extend(self.own);
+        files.retain(|name, _| added(name));
+        let rules = files.values().flat_map(rules).collect();
+        Pool { inner: Arc::new(Inner { descriptors: self.descriptors, files, rules }) }
+    }
+}
+
+fn problem(file: &str, message: &str) -> PoolProblem {
+    PoolProblem { file: file.to_owned(), message: message.to_owned() }
+}
+
+fn whole(message: &str) -> PoolError {
+    PoolError::new(vec![problem("", message)])
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct RawSet {
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    file: Vec<Bytes>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct RawFile {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(string, tag = "2")]
+    package: String,
+    #[prost(string, repeated, tag = "3")]
+    dependency: Vec<String>,
+    #[prost(message, repeated, tag = "6")]
+    service: Vec<RawService>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct RawService {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(message, repeated, tag = "2")]
+    method: Vec<RawMethod>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct RawMethod {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(message, optional, tag = "4")]
+    options: Option<MethodOptions>,
+}
+
+/// Splits a set into its files without changing a byte of them.
+fn split(set: &[u8]) -> Result<Vec<File>, String> {
+    let set = RawSet::decode(Bytes::copy_from_slice(set))
+        .map_err(|error| format!("these bytes are no google.protobuf.FileDescriptorSet: {error}"))?;
+    let file = |(index, bytes): (usize, Bytes)| {
+        let raw = RawFile::decode(bytes.clone()).map_err(|error| {
+            format!("file {index} of the set is no google.protobuf.FileDescriptorProto: {error}")
+        })?;
+        Ok(File { name: raw.name, dependencies: raw.dependency, bytes })
+    };
+    set.file.into_iter().enumerate().map(file).collect()
+}
+
+/// The google.api.http annotations of a file by the full name of their method.
+fn rules(file: &File) -> Vec<(String, Arc<HttpRule>)> {
+    // It was decoded when the set was split.
+    let raw = RawFile::decode(file.bytes.clone()).unwrap_or_default();
+    let mut rules = Vec::new();
+    for service in raw.service {
+        for method in service.method {
+            if let Some(rule) = method.options.and_then(|options| options.http) {
+                let dot = if raw.package.is_empty() { "" } else { "." };
+                let name = format!("{}{dot}{}.{}", raw.package, service.name, method.name);
+                rules.push((name, Arc::new(rule)));
+            }
+        }
+    }
+    rules
+}
