@@ -1,0 +1,240 @@
+"""The command line: ``narthex serve`` and ``narthex descriptors``.
+
+Only how options are spelled and explained is here. What their values mean is ``narthex.config``'s, so that every bad one is
+reported together with all else that keeps the server from starting; argparse itself stops at an option it does not know.
+"""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from narthex import __version__, config
+from narthex.exceptions import Problem, StartupError, report
+from narthex.quantity import format_size
+
+_DEFAULT: Final = config.Config()
+_INTERRUPTED: Final = 130
+
+_EPILOG: Final = """\
+sizes:       bytes or with a unit: 1048576, 512k, 16MiB, 1g
+durations:   seconds or with a unit: 30, 2.5, 500ms, 2m, 1h
+networks:    addresses or CIDRs, separated by commas, 'unix' for peers on a UNIX socket
+
+exit codes:
+  0          stopped by SIGTERM or Ctrl-C; what was in flight has ended or was aborted at the timeout
+  1          a fault of Narthex itself
+  2          a wrong command line, or problems found at start-up: all are listed, nothing was served
+  3          the application's lifespan said that its startup or shutdown failed
+  130, 143   ended at once by a second Ctrl-C or SIGTERM, or by Ctrl-C during start-up
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command and returns its exit code."""
+    parser = _parser()
+    given = vars(parser.parse_args(arguments))
+    command: Callable[[dict[str, object]], int] = given.pop("command")
+    try:
+        return command(given)
+    except StartupError as error:
+        sys.stderr.write(report(error.problems))
+        return 2
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+
+
+def _serve(given: dict[str, object]) -> int:
+    options, problems = config.parse(given)
+    # Not at the top: help and version must not wait for the native half.
+    from narthex import server
+
+    return server.serve(options, problems)
+
+
+def _descriptors(given: dict[str, object]) -> int:
+    output = given.pop("output")
+    options, problems = config.parse(given, complete=False)
+    if output is None and sys.stdout.isatty():
+        problems.append(Problem("output", "is binary and not for a terminal", "Redirect it, or use --output FILE."))
+
+    from narthex import _native, logs, server, startup
+    from narthex.grpc import descriptors
+
+    logs.configure(options.log_level)
+    with asyncio.Runner(loop_factory=server.loop_factory(options.loop)) as runner:
+        asyncio.set_event_loop(runner.get_loop())
+        loaded = startup.load(options, runner)
+        asyncio.set_event_loop(None)
+    collected = descriptors.collect(loaded.registrar.services)
+    problems += loaded.problems
+    problems += [
+        Problem(service, "has no descriptor in Python's pool", "Import its _pb2 module where it is registered.")
+        for service in collected.missing
+    ]
+    if problems:
+        raise StartupError(problems)
+    complete = descriptors.merge(collected.file_descriptor_set, _native.builtin_descriptors())
+    if output is None:
+        sys.stdout.buffer.write(complete)
+        sys.stdout.buffer.flush()
+        return 0
+    path = Path(str(output))
+    try:
+        path.write_bytes(complete)
+    except OSError as error:
+        problem = Problem(f"--output {output}", f"cannot be written: {error.strerror}", "Choose another file.")
+        raise StartupError([problem]) from error
+    return 0
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=32, width=100)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="narthex",
+        description="One server, one port: an ASGI application, gRPC services and their JSON API.",
+        formatter_class=_Formatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"narthex {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    serve = commands.add_parser(
+        "serve",
+        usage="narthex serve [OPTIONS] [APP]",
+        help="serve an ASGI application, gRPC services, or both",
+        description="Serves an ASGI application, gRPC services with their JSON API, or both, on one port.",
+        epilog=_EPILOG,
+        formatter_class=_Formatter,
+        allow_abbrev=False,
+    )
+    serve.set_defaults(command=_serve)
+    for add in (_add_what, _add_where, _add_translation, _add_limits, _add_logging):
+        add(serve)
+    descriptors = commands.add_parser(
+        "descriptors",
+        usage="narthex descriptors [OPTIONS] [APP]",
+        help="write the descriptors of the services, as Envoy's gRPC-JSON transcoder needs them",
+        description="Writes a FileDescriptorSet with imports: the services that the callables register, and Narthex's own.\n"
+        "APP is imported first, as serve does it; Django needs that.",
+        formatter_class=_Formatter,
+        allow_abbrev=False,
+    )
+    descriptors.set_defaults(command=_descriptors)
+    _add_what(descriptors)
+    descriptors.add_argument("-o", "--output", metavar="FILE", help="write to this file [default: standard output]")
+    return parser
+
+
+def _add_what(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("app", metavar="APP", nargs="?", help="the ASGI application, as MODULE:ATTRIBUTE")
+    what = parser.add_argument_group("what to serve")
+    what.add_argument(
+        "--grpc",
+        action="append",
+        metavar="MODULE:CALLABLE",
+        help="a callable that registers gRPC services on the server it is given; may be a coroutine function; may be repeated",
+    )
+    what.add_argument(
+        "--app-dir",
+        metavar="DIR",
+        help="put this folder on the import path, before the working folder [default: .]",
+    )
+    what.add_argument("--factory", action="store_true", help="APP is a function without arguments that returns the application")
+    what.add_argument("--loop", metavar="{uvloop,asyncio}", help="the event loop [default: uvloop]")
+
+
+def _add_where(parser: argparse.ArgumentParser) -> None:
+    where = parser.add_argument_group("where to serve it")
+    where.add_argument(
+        "--bind",
+        action="append",
+        metavar="HOST:PORT",
+        help="listen here; port 0 takes a free one; may be repeated "
+        f"[default: {config.DEFAULT_BIND}, or nowhere if there is --uds]",
+    )
+    where.add_argument("--uds", metavar="PATH", help="listen on this UNIX socket")
+    where.add_argument(
+        "--root-path",
+        metavar="PATH",
+        help="the ASGI root_path, for an application below a path of a proxy [default: none]",
+    )
+    where.add_argument(
+        "--forwarded-allow-ips",
+        metavar="NETWORKS",
+        help="believe X-Forwarded-For, -Proto and -Host of these peers, '*' for all "
+        f"[default: {','.join(_DEFAULT.forwarded_allow_ips)}]",
+    )
+    where.add_argument(
+        "--ready-fd",
+        metavar="N",
+        help="write one line with the bound addresses to this descriptor once requests are served",
+    )
+
+
+def _add_translation(parser: argparse.ArgumentParser) -> None:
+    translation = parser.add_argument_group("gRPC and JSON")
+    translation.add_argument(
+        "--reflection",
+        action=argparse.BooleanOptionalAction,
+        default=_DEFAULT.reflection,
+        help="answer gRPC reflection [default: on]",
+    )
+    translation.add_argument(
+        "--api-prefix",
+        action="append",
+        metavar="PATH",
+        help="an unknown path below this one is a JSON 404, not the application's; may be repeated",
+    )
+    translation.add_argument(
+        "--http-over-grpc",
+        action="store_true",
+        help="let trusted peers call the application through narthex.asgi.v1.AsgiService",
+    )
+    translation.add_argument(
+        "--http-over-grpc-from",
+        action="append",
+        metavar="NETWORKS",
+        help=f"the peers that may; may be repeated [default: {','.join(_DEFAULT.http_over_grpc_from)}]",
+    )
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    limits = parser.add_argument_group("limits")
+    limits.add_argument(
+        "--max-body",
+        metavar="SIZE",
+        help="the largest body of a request [default: 16MiB for JSON and HTTP over gRPC, unlimited for the application]",
+    )
+    limits.add_argument(
+        "--grpc-max-message",
+        metavar="SIZE",
+        help=f"the largest gRPC message, decompressed [default: {format_size(_DEFAULT.grpc_max_message)}]",
+    )
+    for name, default, text in (
+        ("--header-timeout", _DEFAULT.header_timeout, "how long the head of a request may take"),
+        ("--body-timeout", _DEFAULT.body_timeout, "how long the body of a request may pause"),
+        ("--keep-alive-timeout", _DEFAULT.keep_alive_timeout, "how long a connection may be idle between requests"),
+        (
+            "--graceful-timeout",
+            _DEFAULT.graceful_timeout,
+            "how long what is in flight may go on after SIGTERM or Ctrl-C",
+        ),
+    ):
+        limits.add_argument(name, metavar="DURATION", help=f"{text} [default: {default:g}s]")
+
+
+def _add_logging(parser: argparse.ArgumentParser) -> None:
+    logging = parser.add_argument_group("logging")
+    logging.add_argument("--log-level", metavar="{" + ",".join(config.LOG_LEVELS) + "}", help="what to log [default: info]")
+    logging.add_argument(
+        "--access-log",
+        action=argparse.BooleanOptionalAction,
+        default=_DEFAULT.access_log,
+        help="one line for each request [default: on]",
+    )

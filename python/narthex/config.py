@@ -1,0 +1,237 @@
+"""The configuration: what a command's options mean, read once and never changed.
+
+``Config`` is all that crosses to the native half, which reads its attributes by name. ``Options`` adds what only Python
+needs. ``parse`` reads them from texts and reports every bad value, not just the first. How options are spelled on a
+command line and explained is ``narthex.cli``'s.
+"""
+
+import fcntl
+import importlib.util
+import itertools
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from narthex.address import LOOPBACK, parse_bind, parse_networks
+from narthex.exceptions import BadValueError, Problem
+from narthex.quantity import parse_duration, parse_size
+
+LOOPS: Final = ("uvloop", "asyncio")
+LOG_LEVELS: Final = ("critical", "error", "warning", "info", "debug", "trace")
+DEFAULT_BIND: Final = "127.0.0.1:8000"
+
+_MAX_GRPC_MESSAGE: Final = (1 << 32) - 1  # The length in a gRPC envelope has 32 bits.
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """What the native half needs to know; times in seconds, sizes in bytes."""
+
+    addresses: tuple[str, ...] = ()
+    """Where to listen: ``127.0.0.1:8080`` or ``[::1]:0``, no names."""
+    uds: str | None = None
+    """A UNIX socket to listen on as well."""
+    root_path: str = ""
+    """The ASGI ``root_path``: where the application is mounted, without a slash at its end."""
+    forwarded_allow_ips: tuple[str, ...] = LOOPBACK
+    """Peers whose X-Forwarded-For, -Proto and -Host are believed: CIDRs, ``unix``, or ``*``."""
+    reflection: bool = True
+    access_log: bool = True
+    graceful_timeout: float = 30.0
+    """How long what is in flight may go on once a stop was asked for."""
+    max_body: int | None = None
+    """None: 16 MiB for JSON and HttpBody, unlimited for the application."""
+    grpc_max_message: int = 4 << 20
+    """The limit of one gRPC message after decompression."""
+    header_timeout: float = 10.0
+    """How long the head of a request may take."""
+    body_timeout: float = 30.0
+    """How long a request's body may pause."""
+    keep_alive_timeout: float = 75.0
+    """How long a connection may be idle between requests."""
+    api_prefixes: tuple[str, ...] = ()
+    """Below these paths what no route matches is a google.rpc.Status, not the application's."""
+    http_over_grpc: bool = False
+    http_over_grpc_from: tuple[str, ...] = LOOPBACK
+    """Peers that may call AsgiService: CIDRs or ``unix``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """One ``narthex`` command: what to load and how to run it."""
+
+    app: str | None = None
+    grpc: tuple[str, ...] = ()
+    app_dir: str = "."
+    factory: bool = False
+    loop: str = "uvloop"
+    log_level: str = "info"
+    ready_fd: int | None = None
+    config: Config = field(default_factory=Config)
+
+
+def parse(given: Mapping[str, Any], *, complete: bool = True) -> tuple[Options, list[Problem]]:
+    """Reads the options' texts, as ``argparse`` gives them; an option that is missing or None has its default.
+
+    Where a value is bad the default stands in for it, so that the checks that follow can go on and report theirs too.
+    ``complete`` says that the options must also make sense together, as something to serve.
+    """
+    reader = _Reader(given)
+    options = Options(
+        app=given.get("app"),
+        grpc=tuple(given.get("grpc") or ()),
+        app_dir=reader.one("app_dir", _folder, "."),
+        factory=bool(given.get("factory")),
+        loop=reader.one("loop", _choice(LOOPS), "uvloop"),
+        log_level=reader.one("log_level", _choice(LOG_LEVELS), "info"),
+        ready_fd=reader.one("ready_fd", _writable_descriptor, None),
+        config=_config(reader),
+    )
+    if options.loop == "uvloop" and importlib.util.find_spec("uvloop") is None:
+        reader.problems.append(Problem("--loop uvloop", "uvloop is not installed", "Install it, or choose --loop asyncio."))
+    if complete:
+        _check_together(options, given, reader.problems)
+    return options, reader.problems
+
+
+def _config(reader: "_Reader") -> Config:
+    given, default = reader.given, Config()
+    uds = reader.one("uds", _uds, None)
+    binds = given.get("bind") or ([] if given.get("uds") is not None else [DEFAULT_BIND])
+    return Config(
+        addresses=reader.each("bind", parse_bind, binds),
+        uds=uds,
+        root_path=reader.one("root_path", _root_path, default.root_path),
+        forwarded_allow_ips=reader.one(
+            "forwarded_allow_ips", lambda text: parse_networks(text, everyone=True), default.forwarded_allow_ips
+        ),
+        reflection=_flag(given, "reflection", default.reflection),
+        access_log=_flag(given, "access_log", default.access_log),
+        graceful_timeout=reader.one("graceful_timeout", lambda text: parse_duration(text, zero=True), default.graceful_timeout),
+        max_body=reader.one("max_body", parse_size, default.max_body),
+        grpc_max_message=reader.one("grpc_max_message", _grpc_message_size, default.grpc_max_message),
+        header_timeout=reader.one("header_timeout", parse_duration, default.header_timeout),
+        body_timeout=reader.one("body_timeout", parse_duration, default.body_timeout),
+        keep_alive_timeout=reader.one("keep_alive_timeout", parse_duration, default.keep_alive_timeout),
+        api_prefixes=reader.each("api_prefix", _api_prefix, given.get("api_prefix") or []),
+        http_over_grpc=_flag(given, "http_over_grpc", default.http_over_grpc),
+        http_over_grpc_from=_trusted(reader, default.http_over_grpc_from),
+    )
+
+
+class _Reader:
+    """Reads one option after the other and keeps what was wrong with them."""
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        self.given = given
+        self.problems: list[Problem] = []
+
+    def one(self, name: str, parse: Callable[[str], _T], default: _T) -> _T:
+        text = self.given.get(name)
+        return default if text is None else self.read(name, parse, text, default)
+
+    def each(self, name: str, parse: Callable[[str], str], texts: Sequence[str]) -> tuple[str, ...]:
+        values = (self.read(name, parse, text, None) for text in texts)
+        return tuple(dict.fromkeys(value for value in values if value is not None))
+
+    def read(self, name: str, parse: Callable[[str], _T], text: str, default: _T) -> _T:
+        try:
+            return parse(text)
+        except BadValueError as error:
+            self.problems.append(Problem(f"{_spelling(name)} {text or repr(text)}", error.what, error.hint))
+            return default
+
+
+def _spelling(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _flag(given: Mapping[str, Any], name: str, default: bool) -> bool:
+    value = given.get(name)
+    return default if value is None else bool(value)
+
+
+def _choice(choices: Sequence[str]) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text.lower() not in choices:
+            raise BadValueError("is none of the choices", "Choose " + ", ".join(choices[:-1]) + f" or {choices[-1]}.")
+        return text.lower()
+
+    return read
+
+
+def _folder(text: str) -> str:
+    if not Path(text).is_dir():
+        raise BadValueError("is not a folder", f"It is looked for from the working folder, {Path.cwd()}")
+    return text
+
+
+def _uds(text: str) -> str:
+    if not text:
+        raise BadValueError("is not a path", "Give the path of the socket to make, for example /run/narthex.sock")
+    return text.removeprefix("unix:")
+
+
+def _root_path(text: str) -> str:
+    if text and not text.startswith("/"):
+        raise BadValueError("does not begin with a slash", f"Write /{text}")
+    return text.rstrip("/")
+
+
+def _api_prefix(text: str) -> str:
+    if not text.startswith("/") or any(character in text for character in "?#* "):
+        raise BadValueError("is not a path", "Give the beginning of paths, for example /api")
+    return text.rstrip("/") or "/"
+
+
+def _grpc_message_size(text: str) -> int:
+    size = parse_size(text)
+    if size > _MAX_GRPC_MESSAGE:
+        raise BadValueError("is more than a gRPC message can hold", "The largest is 4294967295 bytes.")
+    return size
+
+
+def _writable_descriptor(text: str) -> int:
+    hint = "Give the number of a pipe's writing end that this process has inherited."
+    if not (text.isascii() and text.isdigit()):
+        raise BadValueError("is not the number of a descriptor", hint)
+    try:
+        mode = fcntl.fcntl(int(text), fcntl.F_GETFL) & os.O_ACCMODE
+    except (OSError, OverflowError):
+        raise BadValueError("is not an open descriptor", hint) from None
+    if mode == os.O_RDONLY:
+        raise BadValueError("is not open for writing", hint)
+    return int(text)
+
+
+def _peers(text: str) -> tuple[str, ...]:
+    return parse_networks(text, everyone=False)
+
+
+def _trusted(reader: _Reader, default: tuple[str, ...]) -> tuple[str, ...]:
+    texts: Sequence[str] | None = reader.given.get("http_over_grpc_from")
+    if texts is None:
+        return default
+    peers = (reader.read("http_over_grpc_from", _peers, text, ()) for text in texts)
+    return tuple(dict.fromkeys(itertools.chain.from_iterable(peers)))
+
+
+def _check_together(options: Options, given: Mapping[str, Any], problems: list[Problem]) -> None:
+    """What is wrong with options only in each other's company."""
+    if options.app is None and not options.grpc:
+        hint = "Name an application (mysite.asgi:application), a callable (--grpc mysite.grpc:register), or both."
+        problems.append(Problem("APP and --grpc", "there is nothing to serve", hint))
+    if options.factory and options.app is None:
+        problems.append(Problem("--factory", "there is no APP to call", "Name the factory, or leave the option out."))
+    if options.config.http_over_grpc and options.app is None:
+        hint = "Name the application that the calls are for, or leave the option out."
+        problems.append(Problem("--http-over-grpc", "there is no APP to serve", hint))
+    if given.get("http_over_grpc_from") is not None and not options.config.http_over_grpc:
+        problems.append(Problem("--http-over-grpc-from", "has no effect alone", "Add --http-over-grpc."))
+    if "/" in options.config.api_prefixes and options.app is not None:
+        hint = "Give a prefix that leaves paths to the application, or serve without APP."
+        problems.append(Problem("--api-prefix /", "would hide the whole application", hint))

@@ -1,0 +1,168 @@
+"""The life of the serving process: load, check everything, serve, stop.
+
+All problems of a start are found before anything is served and told together. What is served and how is native; this module
+only says when: ``prepare`` (routes, sockets), ``startup`` (lifespan), ``serve``, ``shutdown``, in this order.
+"""
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
+
+from narthex import logs, startup
+from narthex.config import Options
+from narthex.django import connections
+from narthex.exceptions import Problem, StartupError
+from narthex.grpc import descriptors
+from narthex.logs import ERRORS, LOGGER
+from narthex.signals import Signals
+
+if TYPE_CHECKING:
+    from narthex._native import Server
+
+EXIT_OK: Final = 0
+EXIT_FAILED: Final = 1
+EXIT_PROBLEMS: Final = 2
+EXIT_LIFESPAN: Final = 3
+
+_T = TypeVar("_T")
+
+
+def serve(options: Options, problems: list[Problem]) -> int:
+    """Serves until a signal says stop, and returns the exit code.
+
+    ``problems`` are those that reading the options has found; the checks go on from there.
+
+    Raises:
+        StartupError: with all that keeps the server from starting.
+    """
+    from narthex import _native
+
+    logs.configure(options.log_level)
+    _native.init_logging(options.log_level, logs.use_color())
+    if options.ready_fd is not None:
+        os.set_inheritable(options.ready_fd, False)
+    with Signals() as signals, asyncio.Runner(loop_factory=loop_factory(options.loop)) as runner:
+        loop = runner.get_loop()
+        # Objects that a module makes at its import may ask for the loop before it runs.
+        asyncio.set_event_loop(loop)
+        server = _prepare(options, runner, problems)
+        try:
+            signals.watch(loop)
+            code, finished = runner.run(_run(server, options, signals))
+        finally:
+            server.close()
+            asyncio.set_event_loop(None)
+        if not finished:
+            _leave(code)
+    return code
+
+
+def loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
+    """What makes the event loop of this name; asyncio's own if uvloop is missing, which the options' check has told."""
+    if name == "uvloop":
+        try:
+            import uvloop
+        except ImportError:
+            pass
+        else:
+            return uvloop.new_event_loop
+    return asyncio.new_event_loop
+
+
+def _prepare(options: Options, runner: asyncio.Runner, problems: list[Problem]) -> "Server":
+    """Everything that can fail, but for the lifespan: all is tried, and all that failed is in the one error."""
+    from narthex._native import Server
+
+    loaded = startup.load(options, runner)
+    # An application that configures logging may have silenced us in passing.
+    logs.reconfigure()
+    registrar = loaded.registrar
+    collected = descriptors.collect(registrar.services)
+    server = Server(
+        options.config,
+        runner.get_loop(),
+        loaded.app,
+        registrar.methods,
+        registrar.generic_handlers,
+        registrar.services,
+        collected.file_descriptor_set,
+    )
+    found = [*problems, *loaded.problems]
+    found += [Problem(where, what, hint) for where, what, hint in server.prepare()]
+    if found:
+        server.close()
+        raise StartupError(found)
+    connections.close_after_startup()
+    for note in [*loaded.notes, *map(_without_descriptor, collected.missing)]:
+        LOGGER.warning(note)
+    return server
+
+
+def _without_descriptor(service: str) -> str:
+    return (
+        f"{service} is served as gRPC alone, without JSON routes and reflection: its descriptor is not in Python's pool"
+        " (is its _pb2 module imported?)"
+    )
+
+
+async def _run(server: "Server", options: Options, signals: Signals) -> tuple[int, bool]:
+    """From the lifespan's startup to its shutdown. Returns the exit code and whether all that was in flight has ended."""
+    stopped = asyncio.ensure_future(signals.asked.wait())
+    started = asyncio.ensure_future(_wait_for(server.startup()))
+    await asyncio.wait({started, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    if not started.done():
+        LOGGER.info("Stopped before the application's startup was complete")
+        started.cancel()
+        return EXIT_OK, False
+    try:
+        started.result()
+    except RuntimeError as error:
+        stopped.cancel()
+        ERRORS.error("The application's lifespan startup failed%s", _reason(error))
+        return EXIT_LIFESPAN, True
+    server.serve()
+    _tell_ready(server.addresses, options.ready_fd)
+    await stopped
+    timeout = options.config.graceful_timeout
+    LOGGER.info("Shutting down on %s, in %g seconds at most; a second signal ends it at once", signals.name, timeout)
+    try:
+        finished = await server.shutdown(timeout)
+    except RuntimeError as error:
+        ERRORS.error("The application's lifespan shutdown failed%s", _reason(error))
+        return EXIT_LIFESPAN, True
+    if finished:
+        LOGGER.info("Finished")
+    else:
+        LOGGER.warning("Requests that had not ended after %g seconds were aborted", timeout)
+    return EXIT_OK, finished
+
+
+async def _wait_for(awaitable: Awaitable[_T]) -> _T:
+    return await awaitable
+
+
+def _reason(error: Exception) -> str:
+    return f": {error}" if str(error) else ""
+
+
+def _tell_ready(addresses: list[str], descriptor: int | None) -> None:
+    for address in addresses:
+        LOGGER.info("Narthex running on %s (Press CTRL+C to quit)", address)
+    if descriptor is None:
+        return
+    try:
+        os.write(descriptor, (" ".join(addresses) + "\n").encode())
+        os.close(descriptor)
+    except OSError as error:
+        LOGGER.warning("Nobody reads --ready-fd %d: %s", descriptor, error.strerror)
+
+
+def _leave(code: int) -> NoReturn:
+    """Ends the process without waiting for threads: the time for what is in flight is over, and Python would join them all."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

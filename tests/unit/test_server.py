@@ -1,0 +1,186 @@
+"""The life of the process, on a stand-in for the native half."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import types
+
+import narthex
+import pytest
+from narthex import server
+from narthex.config import Config, Options
+from narthex.exceptions import Problem, StartupError
+
+
+class Native(types.ModuleType):
+    """Plays ``narthex._native``; ``events`` is what was asked of it, in order."""
+
+    def __init__(self, *, problems=(), startup=None, shutdown=True):
+        super().__init__("narthex._native")
+        self.events = []
+        self.made = None
+        native = self
+
+        class Server:
+            addresses = ("http://127.0.0.1:1234", "unix:/x.sock")
+
+            def __init__(self, *arguments):
+                native.made = arguments
+                self.loop = arguments[1]
+
+            def prepare(self):
+                native.events.append("prepare")
+                return list(problems)
+
+            def startup(self):
+                native.events.append("startup")
+                return (startup or done)(self)
+
+            def serve(self):
+                native.events.append("serve")
+                self.loop.call_soon(os.kill, os.getpid(), signal.SIGTERM)
+
+            async def shutdown(self, timeout):
+                native.events.append(f"shutdown {timeout:g}")
+                if isinstance(shutdown, Exception):
+                    raise shutdown
+                return shutdown
+
+            def close(self):
+                native.events.append("close")
+
+        self.Server = Server
+
+    def init_logging(self, level, color):
+        self.events.append(f"logging {level}")
+
+
+async def done(_):
+    await asyncio.sleep(0)
+
+
+async def failing(_):
+    raise RuntimeError("no database")
+
+
+async def hanging(made):
+    made.loop.call_soon(os.kill, os.getpid(), signal.SIGTERM)
+    await asyncio.Event().wait()
+
+
+@pytest.fixture
+def native(monkeypatch):
+    def install(**behaviour):
+        made = Native(**behaviour)
+        monkeypatch.setitem(sys.modules, "narthex._native", made)
+        monkeypatch.setattr(narthex, "_native", made, raising=False)
+        return made
+
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    return install
+
+
+@pytest.fixture
+def options(tmp_path):
+    (tmp_path / "nxv_app.py").write_text("async def app(scope, receive, send): ...\n")
+    yield lambda **more: Options(app="nxv_app:app", app_dir=str(tmp_path), config=Config(graceful_timeout=7), **more)
+    sys.modules.pop("nxv_app", None)
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+def test_life(native, options, loop, capsys):
+    fake = native()
+    assert server.serve(options(loop=loop), []) == 0
+    assert fake.events == ["logging info", "prepare", "startup", "serve", "shutdown 7", "close"]
+    config, made_on, app, methods, generic, services, descriptors = fake.made
+    assert config == Config(graceful_timeout=7)
+    assert type(made_on).__module__.partition(".")[0] == loop
+    assert app.__name__ == "app"
+    assert (methods, generic, services) == ({}, (), ())
+    assert isinstance(descriptors, bytes)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "INFO:     Narthex running on http://127.0.0.1:1234 (Press CTRL+C to quit)"
+    assert lines[1] == "INFO:     Narthex running on unix:/x.sock (Press CTRL+C to quit)"
+    assert "SIGTERM" in lines[2]
+
+
+def test_signal_handlers_are_put_back(native, options):
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    native()
+    server.serve(options(), [])
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+
+def test_ready_fd_gets_one_line_and_is_closed(native, options):
+    native()
+    reading, writing = os.pipe()
+    server.serve(options(ready_fd=writing), [])
+    with os.fdopen(reading) as stream:
+        assert stream.read() == "http://127.0.0.1:1234 unix:/x.sock\n"
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(writing)
+
+
+def test_all_problems_are_told_together(native, options):
+    fake = native(problems=[("--bind 127.0.0.1:80", "is taken", "Choose another.")])
+    given = options(grpc=("nosuch:register",))
+    with pytest.raises(StartupError) as caught:
+        server.serve(given, [Problem("--max-body x", "is not a size", "Give one.")])
+    assert [problem.where for problem in caught.value.problems] == [
+        "--max-body x",
+        "--grpc nosuch:register",
+        "--bind 127.0.0.1:80",
+    ]
+    assert fake.events == ["logging info", "prepare", "close"]
+
+
+def test_failed_lifespan(native, options, capsys):
+    fake = native(startup=failing)
+    assert server.serve(options(), []) == 3
+    assert fake.events == ["logging info", "prepare", "startup", "close"]
+    assert "ERROR:    The application's lifespan startup failed: no database" in capsys.readouterr().err
+
+
+def test_failed_lifespan_shutdown(native, options, capsys):
+    native(shutdown=RuntimeError("still busy"))
+    assert server.serve(options(), []) == 3
+    assert "lifespan shutdown failed: still busy" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("behaviour", "last"), [({"shutdown": False}, "shutdown 7"), ({"startup": hanging}, "startup")])
+def test_what_did_not_finish_is_not_waited_for(native, options, monkeypatch, behaviour, last):
+    left = []
+    monkeypatch.setattr(server, "_leave", left.append)
+    fake = native(**behaviour)
+    server.serve(options(), [])
+    assert left == [0]
+    assert fake.events[-2:] == [last, "close"]
+
+
+SECOND_SIGNAL = """
+import os, signal, sys, time
+from narthex.signals import Signals
+import asyncio
+
+async def main(signals):
+    signals.watch(asyncio.get_running_loop())
+    os.kill(os.getpid(), signal.{first})
+    await signals.asked.wait()
+    print(signals.name, flush=True)
+    os.kill(os.getpid(), signal.{second})
+    time.sleep(30)
+
+with Signals() as signals:
+    asyncio.run(main(signals))
+"""
+
+
+@pytest.mark.parametrize(("first", "second", "code"), [("SIGTERM", "SIGTERM", 143), ("SIGTERM", "SIGINT", 130)])
+def test_second_signal_ends_a_busy_process(first, second, code):
+    script = SECOND_SIGNAL.format(first=first, second=second)
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=20, text=True, check=False)
+    assert ended.stdout == f"{first}\n"
+    assert ended.stderr == "Ended at once by a second signal\n"
+    assert ended.returncode == code

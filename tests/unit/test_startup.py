@@ -1,0 +1,205 @@
+"""Loading the application and the services."""
+
+import asyncio
+import sys
+
+import pytest
+from narthex import startup
+from narthex.config import Options
+
+APP = """
+import events
+events.append("app imported")
+
+async def application(scope, receive, send): ...
+
+class Instance:
+    async def __call__(self, scope, receive, send): ...
+
+instance = Instance()
+number = 3
+
+def factory():
+    return application
+
+async def slow_factory():
+    return application
+
+def bad_factory():
+    raise ValueError("no luck")
+
+def wsgi(environ, start_response): ...
+
+def asgi2(scope): ...
+
+def leaving_factory():
+    raise SystemExit(1)
+"""
+
+SERVICES = """
+import asyncio, events, grpc
+events.append("services imported")
+
+def handlers(*names, streaming=False):
+    make = grpc.unary_stream_rpc_method_handler if streaming else grpc.unary_unary_rpc_method_handler
+    return {name: make(lambda request, context: b"") for name in names}
+
+def register(server):
+    events.append("registered")
+    asyncio.get_event_loop_policy().get_event_loop()
+    server.add_registered_method_handlers("a.S", handlers("M"))
+
+async def register_on_loop(server):
+    await asyncio.sleep(0)
+    server.add_registered_method_handlers("b.S", handlers("M"))
+
+def streaming(server):
+    server.add_registered_method_handlers("c.S", {**handlers("Plain"), **handlers("Watch", streaming=True)})
+    reflection = handlers("ServerReflectionInfo", streaming=True)
+    server.add_registered_method_handlers("grpc.reflection.v1.ServerReflection", reflection)
+
+def failing(server):
+    server.add_registered_method_handlers("d.S", handlers("M"))
+    raise ValueError("no luck")
+
+async def failing_on_loop(server):
+    raise ValueError("no luck")
+
+def binding(server):
+    server.add_insecure_port("[::]:50051")
+
+def takes_nothing():
+    pass
+
+something = 3
+"""
+
+
+@pytest.fixture
+def load(tmp_path, monkeypatch):
+    """Loads with two modules on the path; what they did is in the list ``load.events``."""
+    (tmp_path / "nxs_app.py").write_text(APP)
+    (tmp_path / "nxs_services.py").write_text(SERVICES)
+    (tmp_path / "events.py").write_text("events = []\nappend = events.append\n")
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+    def run(app=None, *grpc, factory=False):
+        with asyncio.Runner() as runner:
+            asyncio.set_event_loop(runner.get_loop())
+            try:
+                return startup.load(Options(app=app, grpc=grpc, app_dir=str(tmp_path), factory=factory), runner)
+            finally:
+                asyncio.set_event_loop(None)
+
+    run.events = lambda: sys.modules["events"].events
+    yield run
+    for name in ("nxs_app", "nxs_services", "events"):
+        sys.modules.pop(name, None)
+
+
+def only(problems):
+    (problem,) = problems
+    assert problem.hint
+    return problem
+
+
+def test_app_is_imported_before_services(load):
+    loaded = load("nxs_app:application", "nxs_services:register")
+    assert loaded.problems == []
+    assert loaded.app.__name__ == "application"
+    assert loaded.registrar.services == ("a.S",)
+    assert load.events() == ["app imported", "services imported", "registered"]
+
+
+def test_coroutine_function_runs_on_the_loop(load):
+    loaded = load(None, "nxs_services:register", "nxs_services:register_on_loop")
+    assert loaded.problems == []
+    assert loaded.app is None
+    assert loaded.registrar.services == ("a.S", "b.S")
+
+
+def test_instance(load):
+    assert load("nxs_app:instance").problems == []
+
+
+def test_factory(load):
+    assert load("nxs_app:factory", factory=True).app.__name__ == "application"
+
+
+@pytest.mark.parametrize(
+    ("target", "factory", "what", "hint"),
+    [
+        ("nxs_app:number", False, "a int cannot be called", "scope, receive and send"),
+        ("nxs_app:factory", False, "cannot be called with three arguments ()", "--factory"),
+        ("nxs_app:Instance", False, "cannot be called with three arguments ()", "instance of it"),
+        ("nxs_app:wsgi", False, "cannot be called with three arguments (environ, start_response)", "asgi.py"),
+        ("nxs_app:asgi2", False, "cannot be called with three arguments (scope)", "guarantee_single_callable"),
+        ("nxs_app:number", True, "is no factory", "--factory"),
+        ("nxs_app:slow_factory", True, "coroutine function", "plain function"),
+    ],
+)
+def test_no_application(load, target, factory, what, hint):
+    problem = only(load(target, factory=factory).problems)
+    assert problem.where == f"APP {target}"
+    assert what in problem.what
+    assert hint in problem.hint
+    assert not problem.traceback
+
+
+@pytest.mark.parametrize(
+    ("target", "error"), [("nxs_app:bad_factory", "ValueError: no luck"), ("nxs_app:leaving_factory", "SystemExit: 1")]
+)
+def test_factory_that_raises(load, target, error):
+    problem = only(load(target, factory=True).problems)
+    assert problem.what == f"the factory raised {error}"
+    assert "nxs_app.py" in problem.traceback
+    assert "startup.py" not in problem.traceback
+
+
+@pytest.mark.parametrize("target", ["nxs_services:failing", "nxs_services:failing_on_loop"])
+def test_callable_that_raises(load, target):
+    problem = only(load(None, target).problems)
+    assert problem.where == f"--grpc {target}"
+    assert problem.what == "the callable raised ValueError: no luck"
+    assert "nxs_services.py" in problem.traceback
+    assert "startup.py" not in problem.traceback
+    assert "asyncio" not in problem.traceback
+
+
+def test_callable_that_binds_a_port_is_told_how(load):
+    problem = only(load(None, "nxs_services:binding").problems)
+    assert "use --bind [::]:50051" in problem.what
+    assert 'server.add_insecure_port("[::]:50051")' in problem.traceback
+
+
+def test_callable_of_the_wrong_shape(load):
+    problem = only(load(None, "nxs_services:takes_nothing").problems)
+    assert "takes 0 positional arguments but 1 was given" in problem.what
+    assert not problem.traceback
+
+
+def test_what_is_no_callable(load):
+    assert "cannot be called" in only(load(None, "nxs_services:something").problems).what
+
+
+def test_all_problems_are_found(load):
+    loaded = load(
+        "nxs_app:nothing", "nxs_services:failing", "nosuch:register", "nxs_services:register", "nxs_services:register"
+    )
+    assert [problem.where for problem in loaded.problems] == [
+        *("APP nxs_app:nothing", "--grpc nxs_services:failing", "--grpc nosuch:register", "--grpc nxs_services:register"),
+    ]
+    assert "APP could not be loaded before it" in loaded.problems[1].hint
+    assert "a second time" in loaded.problems[3].what
+    assert loaded.registrar.services == ("d.S", "a.S")
+
+
+def test_streaming_methods_are_noted_once_each(load):
+    loaded = load(None, "nxs_services:streaming")
+    assert loaded.problems == []
+    assert loaded.notes == [
+        "c.S/Watch streams, which is not supported yet: it answers UNIMPLEMENTED",
+        "grpc.reflection.v1.ServerReflection streams, which is not supported yet: Narthex answers reflection itself",
+    ]
+    assert set(loaded.registrar.methods) == {"/c.S/Plain", "/c.S/Watch"}
+    assert loaded.registrar.services == ("c.S",)
