@@ -38,13 +38,18 @@ impl Body for ResponseBody {
     type Data = Bytes;
     type Error = BoxError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let mut state = self.exchange.lock();
         if let Some(chunk) = state.chunks.pop_front() {
             state.buffered -= chunk.len();
             let sender = if state.buffered <= LOW_WATER { state.sender.take() } else { None };
             drop(state);
-            sender.into_iter().for_each(|sender| sender.wake());
+            if let Some(sender) = sender {
+            sender.wake();
+        }
             return Poll::Ready(Some(Ok(Frame::data(chunk))));
         }
         match state.response {

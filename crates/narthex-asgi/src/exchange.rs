@@ -99,7 +99,11 @@ impl Exchange {
             return;
         }
         state.client_gone = true;
-        let dropped = (std::mem::take(&mut state.chunks), state.ready.take(), std::mem::replace(&mut state.request, Inbound::Ended));
+        let dropped = (
+            std::mem::take(&mut state.chunks),
+            state.ready.take(),
+            std::mem::replace(&mut state.request, Inbound::Ended),
+        );
         let waiting = [state.receiver.take(), state.sender.take()];
         drop(state);
         drop(dropped);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::{Method, StatusCode, request};
-use narthex_pyrt::{Job, Outcome, Runtime, awaitable, ready_none};
+use narthex_pyrt::{Job, Outcome, Role, Runtime, awaitable, ready_none};
 use pyo3::intern;
 use pyo3::prelude::*;
 
@@ -33,7 +33,8 @@ impl Job for CallApp {
         let exchange = Arc::clone(&self.exchange);
         // The handle is not kept: an ASGI application is never cancelled because its client left (`http.disconnect` tells
         // it), only at shutdown, by the runtime.
-        let _running = runtime.call(&coroutine, move |py, outcome| exchange.finished(py, &outcome));
+        let _running =
+            runtime.call(Role::Request, &coroutine, move |py, outcome| exchange.finished(py, &outcome));
     }
 }
 
@@ -80,7 +81,9 @@ impl HttpExchange {
         let py = message.py();
         match send(&self.exchange, &self.method, Outgoing::read(message)?)? {
             Sent::Done => ready_none(py),
-            Sent::Wait => awaitable(py, &self.exchange.runtime, Drained { exchange: Arc::clone(&self.exchange) }),
+            Sent::Wait => {
+                awaitable(py, &self.exchange.runtime, Drained { exchange: Arc::clone(&self.exchange) })
+            }
         }
     }
 }

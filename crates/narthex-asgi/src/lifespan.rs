@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use narthex_pyrt::{Outcome, Wait, Waiter, awaitable, ready_none};
+use narthex_pyrt::{Outcome, Role, Wait, Waiter, awaitable, ready_none};
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::intern;
@@ -83,27 +83,30 @@ impl Lifespan {
         let (receive, send) = (channel.getattr("receive")?, channel.getattr("send")?);
         let shared = Arc::clone(&self.shared);
         match self.app.0.callable.bind(py).call1((scope, receive, send)) {
-            Ok(coroutine) => drop(runtime.call(&coroutine, move |py, outcome| shared.ended(py, &outcome))),
+            Ok(coroutine) => {
+                drop(runtime.call(Role::Resident, &coroutine, move |py, outcome| shared.ended(py, &outcome)));
+            }
             Err(error) => shared.ended(py, &Outcome::Raised(error)),
         }
         Ok(answer)
     }
 
-    /// Tells the application to end. The awaitable ends when it has; a failure it reports is logged, since nothing can be
-    /// done about it any more.
-    pub fn shutdown<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+    /// Tells the application to end. The asyncio future ends when it has, `None` if there is nothing to wait for; a failure
+    /// that the application reports is logged, since nothing can be done about it any more.
+    pub fn shutdown<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let mut state = self.shared.state.lock();
         if state.phase != Phase::Up {
-            drop(state);
-            return ready_none(py);
+            return Ok(None);
         }
         let receiver = state.receiver.take();
         state.phase = Phase::Stopping;
         drop(state);
         let answer = self.app.0.runtime.create_future(py)?;
         self.shared.state.lock().answer = Some(answer.clone().unbind());
-        receiver.into_iter().for_each(|receiver| receiver.wake());
-        Ok(answer)
+        if let Some(receiver) = receiver {
+            receiver.wake();
+        }
+        Ok(Some(answer))
     }
 }
 
@@ -118,11 +121,10 @@ impl Shared {
         };
         let answer = state.answer.take();
         drop(state);
-        if !starting {
-            if let Report::Failed(message) = report {
+        if !starting
+            && let Report::Failed(message) = report {
                 tracing::error!(target: "narthex::error", "the application's shutdown failed: {message}");
             }
-        }
         let Some(answer) = answer else { return Ok(()) };
         let answer = answer.bind(py);
         if answer.call_method0("done")?.is_truthy()? {
@@ -144,13 +146,20 @@ impl Shared {
         if let Outcome::Raised(error) = outcome {
             if matches!(phase, Phase::Starting | Phase::StartupSent) {
                 // The specification: "continue without lifespan". Django raises for every scope that is not HTTP.
-                tracing::info!("the application takes no part in lifespan: {}", narthex_pyrt::exception_text(py, error));
+                tracing::info!(
+                    "the application takes no part in lifespan: {}",
+                    narthex_pyrt::exception_text(py, error)
+                );
             } else {
                 narthex_pyrt::log_exception(py, "Exception in the application's lifespan", error);
             }
         }
         if let Err(error) = self.report(py, &Report::Ended) {
-            narthex_pyrt::log_exception(py, "the end of the application's lifespan could not be told", &error);
+            narthex_pyrt::log_exception(
+                py,
+                "the end of the application's lifespan could not be told",
+                &error,
+            );
         }
     }
 }
@@ -188,7 +197,9 @@ impl Channel {
             "lifespan.shutdown.complete" if stopping => Report::Done,
             "lifespan.shutdown.failed" if stopping => Report::Failed(text()?),
             other => {
-                return Err(PyRuntimeError::new_err(format!("unexpected lifespan message '{other}' at this point")));
+                return Err(PyRuntimeError::new_err(format!(
+                    "unexpected lifespan message '{other}' at this point"
+                )));
             }
         };
         self.shared.report(py, &report)?;

@@ -32,11 +32,11 @@ impl Outgoing {
     /// `send`.
     pub(crate) fn read(message: &Bound<'_, PyAny>) -> PyResult<Self> {
         let py = message.py();
-        let message = message
-            .cast::<PyDict>()
-            .map_err(|_| PyTypeError::new_err("an ASGI message must be a dict"))?;
+        let message =
+            message.cast::<PyDict>().map_err(|_| PyTypeError::new_err("an ASGI message must be a dict"))?;
         let kind = required(message, intern!(py, "type"))?;
-        let kind = kind.cast::<PyString>().map_err(|_| PyTypeError::new_err("a message's 'type' must be a str"))?;
+        let kind =
+            kind.cast::<PyString>().map_err(|_| PyTypeError::new_err("a message's 'type' must be a str"))?;
         match kind.to_str()? {
             "http.response.body" => Self::body(message),
             "http.response.start" => Ok(Self::Start(Head::read(message)?)),
@@ -69,7 +69,9 @@ impl Head {
             .ok()
             .and_then(|code| StatusCode::from_u16(code).ok())
             .filter(|status| !status.is_informational())
-            .ok_or_else(|| PyValueError::new_err(format!("'status' must be an int from 200 to 999, not {status}")))?;
+            .ok_or_else(|| {
+                PyValueError::new_err(format!("'status' must be an int from 200 to 999, not {status}"))
+            })?;
         let mut head = Self { status, headers: HeaderMap::new(), content_length: None };
         if let Some(headers) = message.get_item(intern!(py, "headers"))? {
             for header in headers.try_iter()? {
@@ -86,8 +88,9 @@ impl Head {
         };
         let (name, value) = (header_bytes(&name, "name")?, header_bytes(&value, "value")?);
         let (name, value) = (name.as_bytes(), value.as_bytes());
-        let name = HeaderName::from_bytes(name)
-            .map_err(|_| PyValueError::new_err(format!("illegal header name b\"{}\"", name.escape_ascii())))?;
+        let name = HeaderName::from_bytes(name).map_err(|_| {
+            PyValueError::new_err(format!("illegal header name b\"{}\"", name.escape_ascii()))
+        })?;
         // How a message is framed is the connection's business (ASGI: "servers should ignore transfer-encoding").
         if name == TRANSFER_ENCODING {
             return Ok(());
@@ -119,8 +122,9 @@ fn pair_of<'py>(header: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny>, Boun
 }
 
 fn header_bytes<'a, 'py>(part: &'a Bound<'py, PyAny>, which: &str) -> PyResult<&'a Bound<'py, PyBytes>> {
-    part.cast::<PyBytes>()
-        .map_err(|_| PyTypeError::new_err(format!("a header's {which} must be bytes, not {}", type_name(part))))
+    part.cast::<PyBytes>().map_err(|_| {
+        PyTypeError::new_err(format!("a header's {which} must be bytes, not {}", type_name(part)))
+    })
 }
 
 fn type_name(object: &Bound<'_, PyAny>) -> String {

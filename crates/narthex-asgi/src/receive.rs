@@ -134,7 +134,11 @@ fn read_frame(
 
 /// Reads what of a body has arrived already, up to one piece, before Python is called: the application's first `receive`
 /// then completes at once. Never reads a body that the client holds back for `100 Continue`.
-pub(crate) fn read_ahead(state: &mut State, cx: &mut Context<'_>, max_body: Option<u64>) -> Result<(), StatusCode> {
+pub(crate) fn read_ahead(
+    state: &mut State,
+    cx: &mut Context<'_>,
+    max_body: Option<u64>,
+) -> Result<(), StatusCode> {
     loop {
         let Inbound::Open { ahead, .. } = &state.request else { return Ok(()) };
         if ahead.iter().map(Bytes::len).sum::<usize>() >= PIECE || !state.request.is_open() {

@@ -29,7 +29,17 @@ impl ScopeTemplate {
         common.set_item("asgi", asgi)?;
         common.set_item("root_path", &root_path)?;
         // Insertion order is what a reader of a printed scope sees; the values follow with each request.
-        for name in ["http_version", "method", "scheme", "path", "raw_path", "query_string", "headers", "client", "server"] {
+        for name in [
+            "http_version",
+            "method",
+            "scheme",
+            "path",
+            "raw_path",
+            "query_string",
+            "headers",
+            "client",
+            "server",
+        ] {
             common.set_item(PyString::intern(py, name), py.None())?;
         }
         Ok(Self { common: common.unbind(), root_path })
@@ -48,7 +58,10 @@ impl ScopeTemplate {
         scope.set_item(intern!(py, "http_version"), http_version(py, head.version))?;
         scope.set_item(intern!(py, "method"), method(py, &head.method))?;
         let https = origin.is_some_and(|origin| origin.scheme == Scheme::Https);
-        scope.set_item(intern!(py, "scheme"), if https { intern!(py, "https") } else { intern!(py, "http") })?;
+        scope.set_item(
+            intern!(py, "scheme"),
+            if https { intern!(py, "https") } else { intern!(py, "http") },
+        )?;
         let path = head.uri.path();
         scope.set_item(intern!(py, "path"), self.path(py, path))?;
         scope.set_item(intern!(py, "raw_path"), PyBytes::new(py, path.as_bytes()))?;
@@ -57,7 +70,8 @@ impl ScopeTemplate {
         scope.set_item(intern!(py, "headers"), headers(py, head, origin)?)?;
         let peer = connection.map(|connection| &connection.peer);
         scope.set_item(intern!(py, "client"), client(py, origin.map(|origin| &origin.client), peer)?)?;
-        scope.set_item(intern!(py, "server"), endpoint(py, connection.map(|connection| &connection.local))?)?;
+        scope
+            .set_item(intern!(py, "server"), endpoint(py, connection.map(|connection| &connection.local))?)?;
         scope.set_item(intern!(py, "state"), state.bind(py).copy()?)?;
         Ok(scope)
     }
@@ -91,7 +105,11 @@ fn method<'py>(py: Python<'py>, method: &Method) -> Bound<'py, PyString> {
 
 /// The headers as pairs of byte strings. The host comes first where the request carried it elsewhere than in a header:
 /// `:authority` (RFC 9113 8.3.1), an absolute-form target (RFC 9112 3.2.2), a trusted proxy's X-Forwarded-Host.
-fn headers<'py>(py: Python<'py>, head: &request::Parts, origin: Option<&Origin>) -> PyResult<Bound<'py, PyList>> {
+fn headers<'py>(
+    py: Python<'py>,
+    head: &request::Parts,
+    origin: Option<&Origin>,
+) -> PyResult<Bound<'py, PyList>> {
     let list = PyList::empty(py);
     let forwarded = origin.and_then(|origin| origin.host.as_ref()).map(HeaderValue::as_bytes);
     let authority = head.uri.authority().map(|authority| authority.as_str().as_bytes());
@@ -99,7 +117,8 @@ fn headers<'py>(py: Python<'py>, head: &request::Parts, origin: Option<&Origin>)
     if let Some(host) = host {
         list.append(pair(py, b"host", host)?)?;
     }
-    let join_cookies = head.version == Version::HTTP_2 && head.headers.get_all(COOKIE).iter().nth(1).is_some();
+    let join_cookies =
+        head.version == Version::HTTP_2 && head.headers.get_all(COOKIE).iter().nth(1).is_some();
     for (name, value) in &head.headers {
         if (host.is_some() && name == HOST) || (join_cookies && name == COOKIE) {
             continue;
@@ -122,7 +141,11 @@ fn pair<'py>(py: Python<'py>, name: &[u8], value: &[u8]) -> PyResult<Bound<'py, 
     PyTuple::new(py, [PyBytes::new(py, name), PyBytes::new(py, value)])
 }
 
-fn client<'py>(py: Python<'py>, client: Option<&Client>, peer: Option<&Endpoint>) -> PyResult<Option<Bound<'py, PyTuple>>> {
+fn client<'py>(
+    py: Python<'py>,
+    client: Option<&Client>,
+    peer: Option<&Endpoint>,
+) -> PyResult<Option<Bound<'py, PyTuple>>> {
     match client {
         // The proxy says who, not from which port.
         Some(Client::Forwarded(ip)) => Ok(Some((ip.to_string(), 0).into_pyobject(py)?)),

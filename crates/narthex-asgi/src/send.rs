@@ -43,7 +43,9 @@ pub(crate) fn send(exchange: &Arc<Exchange>, method: &Method, message: Outgoing)
     drop(state);
     drop(unread);
     outlet.into_iter().for_each(std::task::Waker::wake);
-    receiver.into_iter().for_each(|receiver| receiver.wake());
+    if let Some(receiver) = receiver {
+            receiver.wake();
+        }
     Ok(sent)
 }
 
@@ -55,7 +57,13 @@ fn start(state: &mut State, head: Head) -> PyResult<Sent> {
     Ok(Sent::Done)
 }
 
-fn body(state: &mut State, exchange: &Arc<Exchange>, method: &Method, data: Bytes, more: bool) -> PyResult<Sent> {
+fn body(
+    state: &mut State,
+    exchange: &Arc<Exchange>,
+    method: &Method,
+    data: Bytes,
+    more: bool,
+) -> PyResult<Sent> {
     match std::mem::replace(&mut state.response, Outbound::Complete) {
         Outbound::Unstarted => {
             state.response = Outbound::Unstarted;
@@ -80,7 +88,8 @@ fn first_piece(
     more: bool,
 ) -> PyResult<Sent> {
     // RFC 9110 9.3.2, 15.3.5, 15.4.5: these have no body, whatever the application sends.
-    let discard = method == Method::HEAD || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    let discard =
+        method == Method::HEAD || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     if discard {
         let remaining = None;
         state.respond(head, Body::empty());

@@ -42,7 +42,8 @@ impl Service<Request<Body>> for AppService {
     fn call(&mut self, request: Request<Body>) -> ResponseFuture {
         let (head, body) = request.into_parts();
         let max_body = self.app.0.max_body;
-        let declared = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        let declared =
+            head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
         if declared.zip(max_body).is_some_and(|(declared, limit)| declared > limit) {
             let refusal = answer(StatusCode::PAYLOAD_TOO_LARGE, "Content Too Large", true);
             return ResponseFuture { exchange: None, refusal: Some(refusal), max_body, reads_ahead: false };
@@ -91,12 +92,11 @@ impl Future for ResponseFuture {
         }
         state.outlet = Some(cx.waker().clone());
         // Until the application is called this task is the body's reader; afterwards `receive` is.
-        if self.reads_ahead && state.receiver.is_none() {
-            if let Err(status) = read_ahead(&mut state, cx, self.max_body) {
+        if self.reads_ahead && state.receiver.is_none()
+            && let Err(status) = read_ahead(&mut state, cx, self.max_body) {
                 drop(state);
                 exchange.fail(status, status.canonical_reason().unwrap_or_default());
             }
-        }
         Poll::Pending
     }
 }

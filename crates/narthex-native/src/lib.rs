@@ -1,1 +1,24 @@
-//! The extension module narthex._native: configuration in, the stack assembled, a server out.
+//! The extension module `narthex._native`: configuration in, the stack assembled, a server out.
+//!
+//! No logic of its own: [`stack`] is the page to read first, since it says which layers a request passes, in which order.
+
+mod config;
+mod logging;
+mod server;
+mod stack;
+
+use pyo3::prelude::*;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The whole boundary between Python and Rust; python/narthex/_native.pyi is its other description.
+#[pymodule]
+fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add("ClientDisconnected", module.py().get_type::<narthex_asgi::ClientDisconnected>())?;
+    module.add_class::<server::Server>()?;
+    module.add_function(wrap_pyfunction!(logging::init_logging, module)?)?;
+    module.add_function(wrap_pyfunction!(stack::builtin_descriptors, module)?)?;
+    Ok(())
+}

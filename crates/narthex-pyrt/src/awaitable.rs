@@ -179,10 +179,10 @@ struct Pending {
 impl Pending {
     /// Asks the source, first without a waiter.
     fn poll(&self, py: Python<'_>) -> Result<PyResult<Py<PyAny>>, &Arc<Waiter>> {
-        if self.waiter.get().is_none() {
-            if let Some(value) = self.source.poll(py, None) {
-                return Ok(value);
-            }
+        if self.waiter.get().is_none()
+            && let Some(value) = self.source.poll(py, None)
+        {
+            return Ok(value);
         }
         let waiter = self.waiter.get_or_init(|| Arc::new(Waiter::new(&self.runtime)));
         self.source.poll(py, Some(waiter)).ok_or(waiter)
@@ -247,4 +247,3 @@ impl Pending {
         }
     }
 }
-

@@ -88,7 +88,6 @@ impl Inbox {
         std::mem::swap(&mut state.items, rest);
     }
 
-
     /// The pump returns to the loop; what is still queued calls it again.
     pub(crate) fn leave(&self) {
         let mut state = self.state.lock();

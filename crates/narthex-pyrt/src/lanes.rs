@@ -40,7 +40,10 @@ struct Load {
 
 impl std::fmt::Debug for Lanes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Lanes").field("most", &self.most).field("calls", &self.load.calls).finish_non_exhaustive()
+        f.debug_struct("Lanes")
+            .field("most", &self.most)
+            .field("calls", &self.load.calls)
+            .finish_non_exhaustive()
     }
 }
 

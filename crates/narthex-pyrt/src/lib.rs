@@ -26,5 +26,5 @@ pub use self::bytes::{to_bytes, to_py};
 pub use self::error::{exception_text, log_exception};
 pub use self::inbox::Job;
 pub use self::lanes::{Lanes, LanesFull};
-pub use self::runtime::{Runtime, RuntimeOptions};
+pub use self::runtime::{Role, Runtime, RuntimeOptions};
 pub use self::task::{Outcome, TaskHandle};

@@ -47,13 +47,13 @@ impl Runtime {
             // A handler runs an event loop inside the event loop; the outer pump goes on when it returns.
             return Ok(());
         }
-        self.epoch.fetch_add(1, Ordering::AcqRel);
+        self.epoch.fetch_add(1, Ordering::SeqCst);
         let attending = self.reactor.attend();
         self.inbox.attend();
         let result = self.turns(py);
         self.inbox.leave();
         drop(attending);
-        self.epoch.fetch_add(1, Ordering::AcqRel);
+        self.epoch.fetch_add(1, Ordering::SeqCst);
         result
     }
 
@@ -61,14 +61,16 @@ impl Runtime {
         let end = Instant::now() + TURN;
         let mut items = std::mem::take(&mut *self.scratch.lock());
         let mut result = Ok(());
+        let budget = Budget { tasks: TASKS, time: TURN };
+        // Always detached: other Python threads run meanwhile, and it costs nothing measurable.
+        py.detach(|| self.reactor.driver().turn(budget));
         loop {
-            // Always detached: other Python threads run meanwhile, and it costs nothing measurable (performance.md B6).
-            py.detach(|| self.reactor.driver().turn(Budget { tasks: TASKS, time: TURN }));
-            self.epoch.fetch_add(2, Ordering::AcqRel);
+            self.epoch.fetch_add(2, Ordering::SeqCst);
             self.inbox.take(&mut items);
             if items.is_empty() {
                 break;
             }
+            self.signals.python_is_called();
             let mut until_clock = CLOCK_EVERY;
             while let Some(item) = items.pop_front() {
                 if let Err(fatal) = self.run_item(py, item) {
@@ -85,6 +87,8 @@ impl Runtime {
             if !items.is_empty() {
                 self.inbox.put_back(&mut items);
             }
+            // What Python woke, without another look at the sockets: those make the descriptor readable by themselves.
+            py.detach(|| self.reactor.driver().flush(budget));
             if result.is_err() || Instant::now() >= end {
                 break;
             }

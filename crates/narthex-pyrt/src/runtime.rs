@@ -16,7 +16,7 @@ use slab::Slab;
 use crate::inbox::{Inbox, Item, Job};
 use crate::lanes::Lanes;
 use crate::pump::Pump;
-use crate::standby::Standby;
+use crate::standby::{Signals, Standby};
 use crate::task::TaskStarter;
 
 /// What can be chosen about a [`Runtime`].
@@ -42,6 +42,7 @@ pub struct Runtime {
     pub(crate) inbox: Inbox,
     /// Moves whenever the pump gets on; odd while the pump runs. The standby reads it.
     pub(crate) epoch: AtomicU64,
+    pub(crate) signals: Signals,
     /// Kept between turns for its allocation.
     pub(crate) scratch: Mutex<VecDeque<Item>>,
     event_loop: Py<PyAny>,
@@ -55,8 +56,24 @@ pub struct Runtime {
 /// Coroutines in progress. asyncio holds its tasks weakly, so somebody must hold them.
 #[derive(Default)]
 struct Tasks {
-    running: Slab<Py<PyAny>>,
+    running: Slab<Running>,
+    /// How many of them are requests, which shutdown waits for.
+    requests: usize,
     waiting_for_none: Vec<Waker>,
+}
+
+struct Running {
+    task: Py<PyAny>,
+    role: Role,
+}
+
+/// What a coroutine is to the runtime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It serves a request: shutdown waits for it, and cancels it when its time is over.
+    Request,
+    /// It lives as long as the server: nobody waits for it here.
+    Resident,
 }
 
 /// What exists only between `start` and `stop`.
@@ -73,12 +90,17 @@ impl std::fmt::Debug for Runtime {
 
 impl Runtime {
     /// A runtime for `event_loop`, which need not be running yet; any loop that has `add_reader` will do.
-    pub fn new(event_loop: &Bound<'_, PyAny>, reactor: Reactor, options: RuntimeOptions) -> PyResult<Arc<Self>> {
+    pub fn new(
+        event_loop: &Bound<'_, PyAny>,
+        reactor: Reactor,
+        options: RuntimeOptions,
+    ) -> PyResult<Arc<Self>> {
         let py = event_loop.py();
         Ok(Arc::new(Self {
             reactor,
             inbox: Inbox::new()?,
             epoch: AtomicU64::new(0),
+            signals: Signals::new()?,
             scratch: Mutex::default(),
             create_future: event_loop.getattr(intern!(py, "create_future"))?.unbind(),
             starter: TaskStarter::new(event_loop)?,
@@ -158,32 +180,37 @@ impl Runtime {
 
     /// Whether the pump is running (or Python code that the pump called).
     pub(crate) fn pump_is_running(&self) -> bool {
-        self.epoch.load(Ordering::Acquire) % 2 == 1
+        self.epoch.load(Ordering::SeqCst) % 2 == 1
     }
 
-    pub(crate) fn hold(&self, task: Py<PyAny>) -> usize {
-        self.tasks.lock().running.insert(task)
-    }
-
-    pub(crate) fn release(&self, key: usize) -> Option<Py<PyAny>> {
+    pub(crate) fn hold(&self, task: Py<PyAny>, role: Role) -> usize {
         let mut tasks = self.tasks.lock();
-        let task = tasks.running.try_remove(key);
-        let wake = if tasks.running.is_empty() { std::mem::take(&mut tasks.waiting_for_none) } else { Vec::new() };
+        tasks.requests += usize::from(role == Role::Request);
+        tasks.running.insert(Running { task, role })
+    }
+
+    pub(crate) fn release(&self, key: usize) {
+        let mut tasks = self.tasks.lock();
+        let released = tasks.running.try_remove(key);
+        if released.as_ref().is_some_and(|running| running.role == Role::Request) {
+            tasks.requests -= 1;
+        }
+        let wake = if tasks.requests == 0 { std::mem::take(&mut tasks.waiting_for_none) } else { Vec::new() };
         drop(tasks);
+        drop(released);
         wake.into_iter().for_each(Waker::wake);
-        task
     }
 
-    /// How many coroutines are in progress.
-    pub fn tasks(&self) -> usize {
-        self.tasks.lock().running.len()
+    /// How many coroutines of requests are in progress.
+    pub fn requests(&self) -> usize {
+        self.tasks.lock().requests
     }
 
-    /// Ready once no coroutine is in progress and no call waits for a lane or runs on one.
+    /// Ready once no request's coroutine is in progress and no call waits for a lane or runs on one.
     pub async fn idle(&self) {
         poll_fn(|cx| {
             let mut tasks = self.tasks.lock();
-            if tasks.running.is_empty() {
+            if tasks.requests == 0 {
                 return Poll::Ready(());
             }
             tasks.waiting_for_none.push(cx.waker().clone());
@@ -193,14 +220,17 @@ impl Runtime {
         self.lanes.idle().await;
     }
 
-    /// Asks every coroutine in progress to cancel; returns how many there were. On the loop's thread.
-    pub fn cancel_all(&self, py: Python<'_>) -> usize {
-        let running: Vec<_> = self.tasks.lock().running.iter().map(|(_, task)| task.clone_ref(py)).collect();
-        for task in &running {
+    /// Asks every request's coroutine to cancel; returns how many there were. On the loop's thread.
+    pub fn cancel_requests(&self, py: Python<'_>) -> usize {
+        let tasks = self.tasks.lock();
+        let requests = tasks.running.iter().filter(|(_, running)| running.role == Role::Request);
+        let requests: Vec<_> = requests.map(|(_, running)| running.task.clone_ref(py)).collect();
+        drop(tasks);
+        for task in &requests {
             if let Err(error) = task.call_method0(py, intern!(py, "cancel")) {
                 crate::log_exception(py, "a task could not be cancelled", &error);
             }
         }
-        running.len()
+        requests.len()
     }
 }

@@ -1,10 +1,10 @@
 //! The standby: a thread that drives the reactor while Python is busy, wherever that is: in a handler, in another callback
 //! of the event loop, in an import.
 //!
-//! It sleeps until the reactor's descriptor is readable, waits one tick, and takes over if the pump has not moved in that
-//! time. Accepting, reading, writing, pings and every answer that needs no Python then go on; what needs Python queues in
-//! the inbox, whose bell brings the pump back when Python is free. It never attaches to the interpreter, so it cannot
-//! deadlock with it. Idle it costs no wake-up, otherwise at most one a tick.
+//! It sleeps until the reactor's descriptor is readable or the pump calls Python, waits one tick, and takes over if the pump
+//! has not moved in that time. Accepting, reading, writing, pings and every answer that needs no Python then go on; what
+//! needs Python queues in the inbox, whose bell brings the pump back when Python is free. It never attaches to the
+//! interpreter, so it cannot deadlock with it. Idle it costs no wake-up, otherwise at most one a tick.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -19,80 +19,112 @@ use crate::runtime::Runtime;
 /// How long Python may keep the reactor waiting.
 const TICK: Duration = Duration::from_millis(5);
 
-pub(crate) struct Standby {
-    thread: JoinHandle<()>,
-    stopping: Arc<Stopping>,
-    runtime: Arc<Runtime>,
+/// What the standby's thread is told through; a part of the runtime.
+pub(crate) struct Signals {
+    stopping: AtomicBool,
+    /// The thread sleeps without a timeout, or is about to.
+    asleep: AtomicBool,
+    /// Readable: look around.
+    event: OwnedFd,
 }
 
-struct Stopping {
-    flag: AtomicBool,
-    event: OwnedFd,
+impl Signals {
+    pub(crate) fn new() -> std::io::Result<Self> {
+        let event = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
+        Ok(Self { stopping: AtomicBool::new(false), asleep: AtomicBool::new(false), event })
+    }
+
+    /// The pump is about to call Python, which may take long: from now on the standby counts ticks.
+    ///
+    /// Costs a system call only if it sleeps, so at most one a tick.
+    pub(crate) fn python_is_called(&self) {
+        // Sequentially consistent, as is the pump's epoch: either this sees the sleeper, or the sleeper sees the pump.
+        if self.asleep.swap(false, Ordering::SeqCst) {
+            self.raise();
+        }
+    }
+
+    fn raise(&self) {
+        // Fails only when the counter is full, and then it is readable.
+        let _ = rustix::io::write(&self.event, &1_u64.to_ne_bytes());
+    }
+
+    fn clear(&self) {
+        let _ = rustix::io::read(&self.event, &mut [0; 8]);
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+}
+
+/// The running thread.
+pub(crate) struct Standby {
+    thread: JoinHandle<()>,
+    runtime: Arc<Runtime>,
 }
 
 impl Standby {
     pub(crate) fn start(runtime: Arc<Runtime>) -> std::io::Result<Self> {
-        let event = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
-        let stopping = Arc::new(Stopping { flag: AtomicBool::new(false), event });
-        let thread = std::thread::Builder::new().name("narthex-standby".to_owned()).spawn({
-            let (runtime, stopping) = (Arc::clone(&runtime), Arc::clone(&stopping));
-            move || watch(&runtime, &stopping)
-        })?;
-        Ok(Self { thread, stopping, runtime })
+        let watched = Arc::clone(&runtime);
+        watched.signals.stopping.store(false, Ordering::Release);
+        let thread =
+            std::thread::Builder::new().name("narthex-standby".to_owned()).spawn(move || watch(&watched))?;
+        Ok(Self { thread, runtime })
     }
 
     /// Ends the thread and waits for it. The caller must be detached from the interpreter.
     pub(crate) fn stop(self) {
-        self.stopping.flag.store(true, Ordering::Release);
-        let _ = rustix::io::write(&self.stopping.event, &1_u64.to_ne_bytes());
-        // If it has the reactor it gives it back to whoever asks.
-        drop(self.runtime.reactor.driver());
+        self.runtime.signals.stopping.store(true, Ordering::Release);
+        self.runtime.signals.raise();
+        // If it drives the reactor, it may sleep there.
+        self.runtime.reactor.interrupt();
         if self.thread.join().is_err() {
             tracing::error!("bug: the standby thread panicked");
         }
     }
 }
 
-impl Stopping {
-    fn is_set(&self) -> bool {
-        self.flag.load(Ordering::Acquire)
-    }
-}
-
-fn watch(runtime: &Runtime, stopping: &Stopping) {
-    while !stopping.is_set() {
-        if !runtime.pump_is_running() {
-            wait(runtime, stopping, None);
-        }
-        let epoch = runtime.epoch.load(Ordering::Acquire);
-        wait_for_stop(stopping, TICK);
-        if stopping.is_set() {
+fn watch(runtime: &Runtime) {
+    let signals = &runtime.signals;
+    while !signals.is_stopping() {
+        sleep(runtime);
+        let epoch = runtime.epoch.load(Ordering::SeqCst);
+        block(&mut [PollFd::from_borrowed_fd(signals.event.as_fd(), PollFlags::IN)], Some(TICK));
+        if signals.is_stopping() {
             return;
         }
-        let moved = runtime.epoch.load(Ordering::Acquire) != epoch;
-        if moved || !(runtime.reactor.runnable() > 0 || wait(runtime, stopping, Some(Duration::ZERO))) {
+        if runtime.epoch.load(Ordering::SeqCst) != epoch || !has_work(runtime) {
             continue;
         }
         if let Some(mut driver) = runtime.reactor.try_driver() {
-            driver.run_until_asked(|| stopping.is_set());
+            driver.run_until_asked(|| signals.is_stopping());
         }
     }
 }
 
-/// Waits until the reactor's descriptor is readable, or the standby has to stop; whether the former.
-fn wait(runtime: &Runtime, stopping: &Stopping, timeout: Option<Duration>) -> bool {
-    let mut descriptors =
-        [PollFd::new(&runtime.reactor, PollFlags::IN), PollFd::new(&stopping.event, PollFlags::IN)];
-    block(&mut descriptors, timeout);
-    !descriptors[0].revents().is_empty()
+/// Sleeps until there is something that the pump might neglect.
+fn sleep(runtime: &Runtime) {
+    let signals = &runtime.signals;
+    signals.asleep.store(true, Ordering::SeqCst);
+    if !runtime.pump_is_running() && !signals.is_stopping() {
+        let mut descriptors =
+            [PollFd::new(&runtime.reactor, PollFlags::IN), PollFd::new(&signals.event, PollFlags::IN)];
+        block(&mut descriptors, None);
+    }
+    signals.asleep.store(false, Ordering::SeqCst);
+    signals.clear();
 }
 
-fn wait_for_stop(stopping: &Stopping, timeout: Duration) {
-    block(&mut [PollFd::from_borrowed_fd(stopping.event.as_fd(), PollFlags::IN)], Some(timeout));
+/// Whether the reactor has anything to do, on its descriptor or in its queue.
+fn has_work(runtime: &Runtime) -> bool {
+    let mut descriptors = [PollFd::new(&runtime.reactor, PollFlags::IN)];
+    runtime.reactor.runnable() > 0 || block(&mut descriptors, Some(Duration::ZERO))
 }
 
-fn block(descriptors: &mut [PollFd<'_>], timeout: Option<Duration>) {
+/// Whether any of the descriptors is ready.
+fn block(descriptors: &mut [PollFd<'_>], timeout: Option<Duration>) -> bool {
     let timeout = timeout.map(|time| Timespec { tv_sec: 0, tv_nsec: i64::from(time.subsec_nanos()) });
     // An interrupted wait is a short one; the caller looks at everything again.
-    let _ = poll(descriptors, timeout.as_ref());
+    poll(descriptors, timeout.as_ref()).is_ok_and(|ready| ready > 0)
 }

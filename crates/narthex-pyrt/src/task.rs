@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::inbox::Job;
-use crate::runtime::Runtime;
+use crate::runtime::{Role, Runtime};
 
 /// How a coroutine ended.
 #[derive(Debug)]
@@ -103,7 +103,7 @@ impl Runtime {
     /// Runs `coroutine` as a task and tells `done` how it ended; `None` if it ended at once.
     ///
     /// `done` is called exactly once, on the loop's thread, also when no task could be made of the object.
-    pub fn call<F>(self: &Arc<Self>, coroutine: &Bound<'_, PyAny>, done: F) -> Option<TaskHandle>
+    pub fn call<F>(self: &Arc<Self>, role: Role, coroutine: &Bound<'_, PyAny>, done: F) -> Option<TaskHandle>
     where
         F: FnOnce(Python<'_>, Outcome<'_>) + Send + 'static,
     {
@@ -118,11 +118,13 @@ impl Runtime {
                 return None;
             }
         };
-        if self.starter.kwargs.is_some() && task.call_method0(intern!(py, "done")).is_ok_and(|done| done.is(true_of(py))) {
+        if self.starter.kwargs.is_some()
+            && task.call_method0(intern!(py, "done")).is_ok_and(|done| done.is(true_of(py)))
+        {
             done(py, Outcome::of(&task));
             return None;
         }
-        let key = self.hold(task.clone().unbind());
+        let key = self.hold(task.clone().unbind(), role);
         let on_done = OnDone { done: Mutex::new(Some(Box::new(done))), runtime: Arc::clone(self), key };
         let watched = Bound::new(py, on_done)
             .and_then(|callback| task.call_method1(intern!(py, "add_done_callback"), (callback,)));
@@ -156,6 +158,6 @@ impl OnDone {
         if let Some(done) = done {
             done(py, Outcome::of(task));
         }
-        drop(self.runtime.release(self.key));
+        self.runtime.release(self.key);
     }
 }

@@ -1,0 +1,94 @@
+//! The configuration as Python gives it: `narthex.config.Config`, whose attributes are read by name, once.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use narthex_edge::{Bind, Trusted};
+use pyo3::prelude::*;
+
+/// The largest JSON or HttpBody message where the user set no limit: 16 MiB.
+const DEFAULT_MAX_BODY: usize = 16 * 1024 * 1024;
+
+/// `narthex.config.Config`.
+#[derive(Debug, FromPyObject)]
+pub(crate) struct Config {
+    addresses: Vec<String>,
+    uds: Option<PathBuf>,
+    pub(crate) root_path: String,
+    forwarded_allow_ips: Vec<String>,
+    pub(crate) reflection: bool,
+    pub(crate) access_log: bool,
+    max_body: Option<usize>,
+    pub(crate) grpc_max_message: usize,
+    header_timeout: f64,
+    body_timeout: f64,
+    keep_alive_timeout: f64,
+    pub(crate) api_prefixes: Vec<String>,
+    http_over_grpc: bool,
+    http_over_grpc_from: Vec<String>,
+}
+
+/// Something wrong with the configuration, as Python prints it: where, what, what to do.
+pub(crate) type Problem = (String, String, String);
+
+impl Config {
+    /// What to bind.
+    pub(crate) fn binds(&self, problems: &mut Vec<Problem>) -> Vec<Bind> {
+        let mut binds: Vec<Bind> = self.uds.iter().cloned().map(Bind::Unix).collect();
+        for address in &self.addresses {
+            match address.parse::<SocketAddr>() {
+                Ok(address) => binds.push(Bind::Tcp(address)),
+                Err(error) => problems.push((
+                    format!("--bind {address}"),
+                    error.to_string(),
+                    "give an address and a port, such as 127.0.0.1:8000".to_owned(),
+                )),
+            }
+        }
+        binds
+    }
+
+    /// Whose X-Forwarded-* headers are believed.
+    pub(crate) fn forwarded_from(&self, problems: &mut Vec<Problem>) -> Trusted {
+        trusted("--forwarded-allow-ips", &self.forwarded_allow_ips, problems)
+    }
+
+    /// Who may call HTTP over gRPC; `None` if it is off.
+    pub(crate) fn http_over_grpc_from(&self, problems: &mut Vec<Problem>) -> Option<Trusted> {
+        self.http_over_grpc.then(|| trusted("--http-over-grpc-from", &self.http_over_grpc_from, problems))
+    }
+
+    /// The limit for bodies that are held whole.
+    pub(crate) fn max_message_body(&self) -> usize {
+        self.max_body.unwrap_or(DEFAULT_MAX_BODY)
+    }
+
+    /// The limit for bodies that the application reads as a stream.
+    pub(crate) fn max_stream_body(&self) -> Option<u64> {
+        self.max_body.map(|limit| limit as u64)
+    }
+
+    /// The edge's part.
+    pub(crate) fn edge(&self, trusted: Trusted) -> narthex_edge::Config {
+        narthex_edge::Config {
+            header_timeout: seconds(self.header_timeout),
+            body_timeout: seconds(self.body_timeout),
+            keep_alive_timeout: seconds(self.keep_alive_timeout),
+            trusted,
+            ..narthex_edge::Config::default()
+        }
+    }
+}
+
+fn trusted(option: &str, entries: &[String], problems: &mut Vec<Problem>) -> Trusted {
+    Trusted::parse(entries).unwrap_or_else(|error| {
+        let hint = "give addresses, networks such as 10.0.0.0/8, `unix` or `*`".to_owned();
+        problems.push((option.to_owned(), error.to_string(), hint));
+        Trusted::nobody()
+    })
+}
+
+fn seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+}

@@ -1,0 +1,268 @@
+//! One server on one event loop, and the order of its life: prepare, start up, serve, shut down, close.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use narthex_asgi::{App, AppOptions, AppService, Lifespan};
+use narthex_edge::{Bound as BoundSockets, Serving};
+use narthex_pyrt::{Job, Runtime, RuntimeOptions};
+use narthex_reactor::Reactor;
+use narthex_servicer::{Hooks, Registry, Servicer};
+use parking_lot::Mutex;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyCFunction, PyDict, PyMapping, PyTuple};
+
+use crate::config::{Config, Problem};
+use crate::stack::{self, Parts};
+
+/// How long cancelled requests get to end before the server ends without them.
+const CANCEL_GRACE: Duration = Duration::from_secs(1);
+
+/// A server; see python/narthex/server.py for who calls what.
+#[pyclass(frozen, module = "narthex._native")]
+pub(crate) struct Server {
+    config: Config,
+    runtime: Arc<Runtime>,
+    app: Option<App>,
+    lifespan: Option<Arc<Lifespan>>,
+    registry: Arc<Registry>,
+    services: Vec<String>,
+    descriptor_set: Vec<u8>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+enum State {
+    #[default]
+    New,
+    Prepared(Box<Prepared>),
+    Serving(Serving, Vec<String>),
+    Closed,
+}
+
+struct Prepared {
+    sockets: BoundSockets,
+    edge: narthex_edge::Config,
+    parts: Parts,
+}
+
+#[pymethods]
+impl Server {
+    #[new]
+    #[expect(clippy::too_many_arguments, reason = "the boundary: each is one thing that Python found out")]
+    fn new(
+        config: Config,
+        r#loop: &Bound<'_, PyAny>,
+        app: Option<Bound<'_, PyAny>>,
+        methods: &Bound<'_, PyMapping>,
+        generic_handlers: Vec<Py<PyAny>>,
+        services: Vec<String>,
+        descriptor_set: Vec<u8>,
+    ) -> PyResult<Self> {
+        let py = r#loop.py();
+        let runtime = Runtime::new(r#loop, Reactor::new()?, RuntimeOptions::default())?;
+        let options = AppOptions { root_path: config.root_path.clone(), max_body: config.max_stream_body() };
+        let app = app.map(|app| App::new(Arc::clone(&runtime), &app, options)).transpose()?;
+        let lifespan = app.clone().map(|app| Arc::new(Lifespan::new(app)));
+        let registry = Arc::new(Registry::new(py, methods, generic_handlers)?);
+        let state = Mutex::default();
+        Ok(Self { config, runtime, app, lifespan, registry, services, descriptor_set, state })
+    }
+
+    /// Builds the routes and binds the sockets; returns every problem.
+    fn prepare(&self, py: Python<'_>) -> PyResult<Vec<Problem>> {
+        let mut problems = Vec::new();
+        let binds = self.config.binds(&mut problems);
+        let forwarded_from = self.config.forwarded_from(&mut problems);
+        let parts = self.parts(py, &mut problems)?;
+        match BoundSockets::bind(self.runtime.reactor(), &binds) {
+            Ok(sockets) if problems.is_empty() => {
+                let edge = self.config.edge(forwarded_from);
+                *self.state.lock() = State::Prepared(Box::new(Prepared { sockets, edge, parts }));
+            }
+            Ok(_) => {}
+            Err(error) => problems.extend(error.problems().map(|problem| problem.into_tuple())),
+        }
+        Ok(problems)
+    }
+
+    /// The bound addresses.
+    #[getter]
+    fn addresses(&self) -> Vec<String> {
+        match &*self.state.lock() {
+            State::Prepared(prepared) => addresses(&prepared.sockets),
+            State::Serving(_, addresses) => addresses.clone(),
+            State::New | State::Closed => Vec::new(),
+        }
+    }
+
+    /// Starts the runtime on the loop, and the application's lifespan.
+    fn startup<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.runtime.start(py)?;
+        match &self.lifespan {
+            Some(lifespan) => lifespan.startup(py),
+            None => narthex_pyrt::ready_none(py),
+        }
+    }
+
+    /// Listens and accepts.
+    fn serve(&self) -> PyResult<()> {
+        let mut state = self.state.lock();
+        match std::mem::take(&mut *state) {
+            State::Prepared(prepared) => {
+                let Prepared { sockets, edge, parts } = *prepared;
+                let addresses = addresses(&sockets);
+                let serving = sockets.serve(stack::build(parts, self.runtime.reactor()), edge)?;
+                *state = State::Serving(serving, addresses);
+                Ok(())
+            }
+            other => {
+                *state = other;
+                Err(PyRuntimeError::new_err("serve() comes once, after prepare() without problems"))
+            }
+        }
+    }
+
+    /// Drains, then ends the application's lifespan.
+    fn shutdown<'py>(&self, py: Python<'py>, timeout: f64) -> PyResult<Bound<'py, PyAny>> {
+        let answer = self.runtime.create_future(py)?;
+        let serving = match &*self.state.lock() {
+            State::Serving(serving, _) => Some(serving.clone()),
+            _ => None,
+        };
+        let timeout = Duration::try_from_secs_f64(timeout).unwrap_or(Duration::MAX);
+        let end = End { answer: answer.clone().unbind(), lifespan: self.lifespan.clone(), graceful: true };
+        self.runtime.reactor().spawn(drain(Arc::clone(&self.runtime), serving, timeout, end)).detach();
+        Ok(answer)
+    }
+
+    /// Releases the loop and the threads.
+    fn close(&self, py: Python<'_>) {
+        let state = std::mem::replace(&mut *self.state.lock(), State::Closed);
+        if let State::Serving(serving, _) = &state {
+            serving.abort();
+        }
+        self.runtime.stop(py);
+        py.detach(|| {
+            self.runtime.reactor().close();
+            drop(state);
+        });
+    }
+}
+
+impl Server {
+    /// What the layers are made of; routes that cannot be are problems.
+    fn parts(&self, py: Python<'_>, problems: &mut Vec<Problem>) -> PyResult<Parts> {
+        let config = &self.config;
+        let schema = crate::schema::Schema::read(&self.descriptor_set, &self.services, problems);
+        let hooks = Hooks::from_django(py)?;
+        let options = narthex_servicer::Options { max_message: config.grpc_max_message };
+        let servicer = Servicer::new(Arc::clone(&self.runtime), Arc::clone(&self.registry), options, hooks);
+        let http_over_grpc = config.http_over_grpc_from(problems).map(|trust| (trust, config.max_message_body()));
+        Ok(Parts {
+            access_log: config.access_log,
+            routes: Arc::new(schema.routes),
+            transcode: narthex_transcode::Options {
+                api_prefixes: config.api_prefixes.clone(),
+                max_body: config.max_message_body(),
+                ..narthex_transcode::Options::default()
+            },
+            services: schema.services,
+            http_over_grpc,
+            servicer,
+            app: self.app.clone().map(AppService::new),
+            methods: self.registry.paths().collect(),
+        })
+    }
+}
+
+fn addresses(sockets: &BoundSockets) -> Vec<String> {
+    let show = |endpoint: narthex_wire::Endpoint| match endpoint {
+        narthex_wire::Endpoint::Tcp(address) => format!("http://{address}"),
+        unix @ narthex_wire::Endpoint::Unix(_) => unix.to_string(),
+    };
+    sockets.local().into_iter().map(show).collect()
+}
+
+/// Waits for connections and calls to end, cuts them off at the timeout, then has Python run [`End`].
+async fn drain(runtime: Arc<Runtime>, serving: Option<Serving>, timeout: Duration, mut end: End) {
+    let over = Instant::now() + timeout;
+    if let Some(serving) = &serving {
+        serving.drain();
+        end.graceful &= before(&runtime, over, serving.drained()).await;
+        if !end.graceful {
+            tracing::warn!("{} connections were not done after {timeout:?} and are closed", serving.connections());
+            serving.abort();
+        }
+    }
+    // What a request left running after its response (background work) is waited for as well.
+    if !before(&runtime, over, runtime.idle()).await {
+        end.graceful = false;
+        tracing::warn!("{} calls were not done after {timeout:?} and are cancelled", runtime.requests());
+        runtime.push(CancelRequests);
+        before(&runtime, Instant::now() + CANCEL_GRACE, runtime.idle()).await;
+    }
+    runtime.push(end);
+}
+
+/// Whether `future` was done in time.
+async fn before(runtime: &Runtime, deadline: Instant, future: impl Future<Output = ()>) -> bool {
+    let mut sleep = pin!(runtime.reactor().sleep_until(deadline));
+    let mut future = pin!(future);
+    poll_fn(|cx| {
+        if future.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(true);
+        }
+        sleep.as_mut().poll(cx).map(|()| false)
+    })
+    .await
+}
+
+struct CancelRequests;
+
+impl Job for CancelRequests {
+    fn run(self: Box<Self>, py: Python<'_>, runtime: &Arc<Runtime>) {
+        runtime.cancel_requests(py);
+    }
+}
+
+/// The last step of a shutdown: the lifespan's end, then the answer to whoever awaits the shutdown.
+struct End {
+    answer: Py<PyAny>,
+    lifespan: Option<Arc<Lifespan>>,
+    graceful: bool,
+}
+
+impl Job for End {
+    fn run(self: Box<Self>, py: Python<'_>, _: &Arc<Runtime>) {
+        if let Err(error) = self.end(py) {
+            narthex_pyrt::log_exception(py, "the shutdown could not be completed", &error);
+        }
+    }
+}
+
+impl End {
+    fn end(&self, py: Python<'_>) -> PyResult<()> {
+        let (answer, graceful) = (self.answer.clone_ref(py), self.graceful);
+        let ended = match &self.lifespan {
+            Some(lifespan) => lifespan.shutdown(py)?,
+            None => None,
+        };
+        let Some(ended) = ended else { return resolve(answer.bind(py), graceful) };
+        let then = move |args: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| resolve(answer.bind(args.py()), graceful);
+        ended.call_method1("add_done_callback", (PyCFunction::new_closure(py, None, None, then)?,))?;
+        Ok(())
+    }
+}
+
+/// Sets the result of an asyncio future, unless its waiter has gone.
+fn resolve(future: &Bound<'_, PyAny>, value: bool) -> PyResult<()> {
+    if !future.call_method0("done")?.is_truthy()? {
+        future.call_method1("set_result", (value,))?;
+    }
+    Ok(())
+}

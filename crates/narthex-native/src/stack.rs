@@ -1,0 +1,66 @@
+//! The stack: which layers a request passes, in which order.
+//!
+//! gRPC is the normal form. Each translator either turns a request into plain gRPC or leaves it alone; after them there are
+//! two kinds of request, gRPC and everything else, and one dispatch chooses.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use http::{Request, Response};
+use narthex_asgi::AppService;
+use narthex_edge::{CatchLayer, DeadlineLayer, Dispatch, Methods, ObserveLayer};
+use narthex_http_over_grpc::HttpOverGrpcLayer;
+use narthex_reactor::Reactor;
+use narthex_services::{Services, ServicesLayer};
+use narthex_servicer::Servicer;
+use narthex_transcode::{RouteTable, TranscodeLayer};
+use narthex_wire::{Body, Trust};
+use tower::util::option_layer;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use tower_layer::Layer;
+use tower_service::Service;
+
+/// What the layers are made of.
+pub(crate) struct Parts {
+    pub(crate) access_log: bool,
+    pub(crate) routes: Arc<RouteTable>,
+    pub(crate) transcode: narthex_transcode::Options,
+    pub(crate) services: Services,
+    /// Peers that may send HTTP inside gRPC, and how much of it; `None` if nobody may.
+    pub(crate) http_over_grpc: Option<(Trust, usize)>,
+    pub(crate) servicer: Servicer,
+    pub(crate) app: Option<AppService>,
+    pub(crate) methods: Methods,
+}
+
+/// Puts the layers together, outermost first.
+pub(crate) fn build(
+    parts: Parts,
+    reactor: &Reactor,
+) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static {
+    // gRPC, innermost first: the user's servicers; HTTP that comes inside gRPC; health and reflection.
+    let grpc = parts.servicer;
+    let over_grpc = parts.app.clone().zip(parts.http_over_grpc);
+    let over_grpc = over_grpc.map(|(app, (trust, max_body))| HttpOverGrpcLayer::new(app, trust, max_body));
+    let grpc = option_layer(over_grpc).layer(grpc);
+    let grpc = ServicesLayer::new(parts.services).layer(grpc);
+
+    let stack = Dispatch::new(grpc, parts.app, parts.methods);
+    // Counts from the instant of arrival, in normal form: a JSON request's deadline is a gRPC deadline by now.
+    let stack = DeadlineLayer::new(reactor).layer(stack);
+    // A bound HTTP route becomes its gRPC method; anything else passes untouched.
+    let stack = TranscodeLayer::new(parts.routes, parts.transcode).layer(stack);
+    // A panic anywhere below is a 500 and a logged bug, never the end of the process.
+    let stack = CatchLayer.layer(stack);
+    // Sees what the client really sent, and what it really gets.
+    ObserveLayer::new(parts.access_log).layer(stack)
+}
+
+/// A FileDescriptorSet of the services that Narthex itself answers, with imports.
+#[pyfunction]
+pub(crate) fn builtin_descriptors(py: Python<'_>) -> Bound<'_, PyBytes> {
+    // A FileDescriptorSet is one repeated field, so sets are joined by putting one behind the other.
+    let both = [narthex_services::DESCRIPTOR_SET, narthex_http_over_grpc::DESCRIPTOR_SET].concat();
+    PyBytes::new(py, &both)
+}

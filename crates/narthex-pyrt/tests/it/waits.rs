@@ -1,0 +1,156 @@
+//! What Python awaits: values that are there, values that come, and waits that are cancelled.
+
+use std::sync::Arc;
+
+use narthex_pyrt::{RuntimeOptions, Wait, Waiter, awaitable, ready_none};
+use parking_lot::Mutex;
+use pyo3::prelude::*;
+
+use crate::{Fixture, with_runtime};
+
+/// A slot for one number.
+#[derive(Default)]
+struct Slot {
+    value: Option<i64>,
+    waiter: Option<Arc<Waiter>>,
+}
+
+struct Take(Arc<Mutex<Slot>>);
+
+impl Wait for Take {
+    fn poll(&self, py: Python<'_>, waiter: Option<&Arc<Waiter>>) -> Option<PyResult<Py<PyAny>>> {
+        let mut slot = self.0.lock();
+        match slot.value.take() {
+            Some(value) => Some(Ok(value.into_pyobject(py).unwrap().into_any().unbind())),
+            None => {
+                slot.waiter = waiter.cloned();
+                None
+            }
+        }
+    }
+}
+
+fn put(slot: &Mutex<Slot>, value: i64) {
+    let mut slot = slot.lock();
+    slot.value = Some(value);
+    let waiter = slot.waiter.take();
+    drop(slot);
+    if let Some(waiter) = waiter {
+        waiter.wake();
+    }
+}
+
+fn run(fixture: &Fixture<'_>, slot: &Arc<Mutex<Slot>>, source: &str) -> PyResult<i64> {
+    let names = fixture.names();
+    let (take, runtime) = (Arc::clone(slot), Arc::clone(&fixture.runtime));
+    let new = move |args: &Bound<'_, pyo3::types::PyTuple>, _: Option<&Bound<'_, pyo3::types::PyDict>>| {
+        awaitable(args.py(), &runtime, Take(Arc::clone(&take))).map(Bound::unbind)
+    };
+    names.set_item("take", pyo3::types::PyCFunction::new_closure(fixture.py, None, None, new)?)?;
+    let later = Arc::clone(slot);
+    let put_later = move |args: &Bound<'_, pyo3::types::PyTuple>,
+                          _: Option<&Bound<'_, pyo3::types::PyDict>>| {
+        let value: i64 = args.get_item(0)?.extract()?;
+        let slot = Arc::clone(&later);
+        std::thread::spawn(move || put(&slot, value));
+        PyResult::Ok(())
+    };
+    names.set_item("put_later", pyo3::types::PyCFunction::new_closure(fixture.py, None, None, put_later)?)?;
+    names.set_item("nothing", ready_none(fixture.py)?)?;
+    fixture.run(source, &names)?.extract()
+}
+
+fn check(slot: Slot, source: &str, expected: i64) {
+    with_runtime(RuntimeOptions::default(), |fixture| {
+        let slot = Arc::new(Mutex::new(slot));
+        assert_eq!(run(fixture, &slot, source).unwrap(), expected);
+    });
+}
+
+#[test]
+fn a_value_that_is_there_needs_no_turn_of_the_loop() {
+    let source = "
+import asyncio
+async def main():
+    turned = []
+    asyncio.get_running_loop().call_soon(turned.append, 1)
+    value = await take()
+    assert not turned
+    return value";
+    check(Slot { value: Some(7), waiter: None }, source, 7);
+}
+
+#[test]
+fn a_value_that_comes_from_another_thread_resumes_the_coroutine() {
+    check(Slot::default(), "async def main():\n    put_later(8)\n    return await take()", 8);
+}
+
+#[test]
+fn it_is_a_coroutine_for_create_task_and_gather() {
+    let source = "
+import asyncio
+async def main():
+    assert asyncio.iscoroutine(take())
+    task = asyncio.create_task(take())
+    await asyncio.sleep(0)
+    assert not task.done()
+    put_later(9)
+    return await task";
+    check(Slot::default(), source, 9);
+}
+
+#[test]
+fn a_cancelled_wait_raises_at_its_await_and_takes_no_value() {
+    let source = "
+import asyncio
+async def main():
+    task = asyncio.create_task(take())
+    await asyncio.sleep(0)
+    task.cancel()
+    try:
+        await task
+    except asyncio.CancelledError:
+        pass
+    else:
+        raise AssertionError('not cancelled')
+    put_later(10)
+    return await take()";
+    check(Slot::default(), source, 10);
+}
+
+#[test]
+fn a_timeout_ends_the_wait_and_the_next_one_works() {
+    let source = "
+import asyncio
+async def main():
+    try:
+        await asyncio.wait_for(take(), 0.01)
+    except TimeoutError:
+        pass
+    put_later(11)
+    return await take()";
+    check(Slot::default(), source, 11);
+}
+
+#[test]
+fn an_awaited_one_cannot_be_awaited_again() {
+    let source = "
+async def main():
+    once = take()
+    await once
+    try:
+        await once
+    except RuntimeError as error:
+        assert 'already awaited' in str(error)
+        return 1";
+    check(Slot { value: Some(1), waiter: None }, source, 1);
+}
+
+#[test]
+fn the_ready_none_can_be_awaited_for_ever() {
+    check(
+        Slot::default(),
+        "async def main():\n    assert await nothing is None and await nothing is None\n    return 1",
+        1,
+    );
+}
