@@ -1,0 +1,40 @@
+"""What is not the same when Envoy is in front, and why.
+
+Tests ask ``site.differs(name)``. A whole run in which no test asked for one of these fails, so that the list stays true.
+"""
+
+DIFFERENCES: dict[str, str] = {
+    "transcoder-errors": (
+        "A request that Envoy's own transcoder refuses (bad JSON, a bad or unknown query parameter, a body over the limit) "
+        "gets text/plain in Envoy's words, no google.rpc.Status. It never reaches Narthex. The status code is the same."
+    ),
+    "page-body-limit": (
+        "HTTP over gRPC is one HttpBody message each way, which Envoy holds whole: a request over its max_request_body_size "
+        "is a 413. Direct, the application takes a stream of any length, unless --max-body says otherwise."
+    ),
+    "page-streams": (
+        "For the same reason a streamed response arrives in one piece when it is complete, with a content-length. "
+        "Direct it arrives as it is produced."
+    ),
+    "content-length-of-nothing": (
+        "A response to HEAD has no content-length: the transcoder sets it to the length of the body it got, which is none, "
+        "so Envoy's configuration removes it."
+    ),
+    "framing": (
+        "A chunked request reaches the application with a content-length, since the transcoder has read it whole. "
+        "Direct it arrives as it was sent."
+    ),
+    "proxy-headers": (
+        "The application sees what a proxy adds: x-forwarded-for, x-forwarded-proto, x-request-id, x-envoy-external-address."
+    ),
+    "grpc-headers-of-browsers": (
+        "Envoy's configuration removes grpc-* from requests that are not gRPC, or a browser could set the deadline and the "
+        "encoding of the call that its request becomes. Direct they are headers like others."
+    ),
+    "http-version": (
+        "The application is told HTTP/2, which is what Envoy speaks to Narthex. Direct it is told what the client speaks."
+    ),
+    "client-address": (
+        "The client's port is not known behind a proxy, and for a client on loopback Envoy names an address of its machine."
+    ),
+}
