@@ -1,0 +1,102 @@
+//! What a handler has said of its reply so far: code, details and metadata.
+
+use http::HeaderMap;
+use narthex_wire::{Code, metadata, names};
+use pyo3::prelude::*;
+
+use crate::metadata::Sent;
+
+/// The reply in the making.
+#[derive(Default)]
+pub(crate) struct Draft {
+    code: Option<Code>,
+    /// What `set_code` was given, which `code()` returns.
+    pub(crate) code_object: Option<Py<PyAny>>,
+    pub(crate) details: Option<String>,
+    pub(crate) trailing: Option<Sent>,
+    initial: Option<HeaderMap>,
+    /// The exception that `abort` raised.
+    pub(crate) abort: Option<Py<PyAny>>,
+}
+
+/// What `abort` was called with.
+pub(crate) struct Abort {
+    pub(crate) code: Code,
+    pub(crate) code_object: Py<PyAny>,
+    pub(crate) details: String,
+    pub(crate) trailing: Sent,
+    pub(crate) exception: Py<PyAny>,
+}
+
+/// Python objects that a change has put out of use, to be dropped outside the lock.
+#[must_use = "to be dropped once the lock is released"]
+pub(crate) struct Replaced(
+    #[expect(dead_code, reason = "held to be dropped")] (Option<Py<PyAny>>, Option<Sent>, Option<Py<PyAny>>),
+);
+
+impl Draft {
+    pub(crate) fn code(&self) -> Code {
+        self.code.unwrap_or(Code::Ok)
+    }
+
+    pub(crate) fn set_code(&mut self, code: Code, object: Py<PyAny>) -> Replaced {
+        self.code = Some(code);
+        Replaced((self.code_object.replace(object), None, None))
+    }
+
+    pub(crate) fn cancel(&mut self) {
+        self.code = Some(Code::Cancelled);
+    }
+
+    pub(crate) fn set_trailing(&mut self, trailing: Sent) -> Replaced {
+        Replaced((None, self.trailing.replace(trailing), None))
+    }
+
+    /// Whether `send_initial_metadata` was called.
+    pub(crate) fn has_sent_initial(&self) -> bool {
+        self.initial.is_some()
+    }
+
+    /// `false` if it was sent before.
+    pub(crate) fn set_initial(&mut self, initial: HeaderMap) -> bool {
+        if self.initial.is_some() {
+            return false;
+        }
+        self.initial = Some(initial);
+        true
+    }
+
+    /// Empty details and metadata leave what was set before.
+    pub(crate) fn set_abort(&mut self, abort: Abort) -> Replaced {
+        self.code = Some(abort.code);
+        let code = self.code_object.replace(abort.code_object);
+        if self.details.as_deref().unwrap_or_default().is_empty() || !abort.details.is_empty() {
+            self.details = Some(abort.details);
+        }
+        let unused = if self.trailing.is_none() || !abort.trailing.is_empty() {
+            self.trailing.replace(abort.trailing)
+        } else {
+            Some(abort.trailing)
+        };
+        Replaced((code, unused, self.abort.replace(abort.exception)))
+    }
+
+    /// The initial metadata, to be sent.
+    pub(crate) fn take_initial(&mut self) -> HeaderMap {
+        self.initial.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// The trailers for this outcome: trailing metadata, status, and details where there are any.
+    pub(crate) fn take_trailers(&mut self, code: Code, details: Option<&str>) -> HeaderMap {
+        let mut trailers =
+            self.trailing.as_mut().map(|trailing| std::mem::take(&mut trailing.headers)).unwrap_or_default();
+        trailers.insert(&names::GRPC_STATUS, code.to_header());
+        match details.or(self.details.as_deref()) {
+            None | Some("") => {}
+            Some(details) => {
+                trailers.insert(&names::GRPC_MESSAGE, metadata::percent_encode_message(details));
+            }
+        }
+        trailers
+    }
+}

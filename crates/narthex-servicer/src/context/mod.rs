@@ -1,0 +1,231 @@
+//! The context that a handler gets: what all kinds have in common.
+//!
+//! grpc.aio's and grpc's contexts differ in what waits and in what `details()` and the callbacks look like; those parts are in
+//! [`asynchronous`] and [`sync`]. What is here behaves the same in both.
+
+mod asynchronous;
+mod sync;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use narthex_pyrt::log_exception;
+use narthex_wire::Code;
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
+
+pub(crate) use self::asynchronous::ServicerContext;
+pub(crate) use self::sync::SyncServicerContext;
+use crate::call::{Abort, Call, Progress, set_status};
+use crate::error::{abort_error, code_of, usage_error};
+use crate::metadata;
+use crate::peer::peer;
+
+/// Makes `isinstance(context, grpc.aio.ServicerContext)` and `grpc.ServicerContext` hold, where the process has imported grpc.
+pub(crate) fn register_with_grpc(py: Python<'_>) -> PyResult<()> {
+    register_abc(py, "grpc.aio", "ServicerContext", &py.get_type::<ServicerContext>())?;
+    register_abc(py, "grpc", "ServicerContext", &py.get_type::<SyncServicerContext>())
+}
+
+/// Registers `class` with an abstract class of a module, if that is loaded.
+pub(crate) fn register_abc(
+    py: Python<'_>,
+    module: &str,
+    name: &str,
+    class: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    let modules = py.import("sys")?.getattr("modules")?.cast_into::<PyDict>()?;
+    if let Some(module) = modules.get_item(module)? {
+        module.getattr(name)?.call_method1("register", (class,))?;
+    }
+    Ok(())
+}
+
+/// The base of both contexts.
+///
+/// Programs keep attributes of their own on it, as they can on grpc's.
+#[pyclass(frozen, subclass, dict, weakref, module = "narthex._native", name = "_ServicerContext")]
+pub(crate) struct Base {
+    call: Arc<Call>,
+    invocation_metadata: PyOnceLock<Py<PyTuple>>,
+}
+
+impl Base {
+    fn new(call: &Arc<Call>) -> Self {
+        Self { call: Arc::clone(call), invocation_metadata: PyOnceLock::new() }
+    }
+}
+
+#[pymethods]
+impl Base {
+    fn invocation_metadata<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let tuple = self
+            .invocation_metadata
+            .get_or_try_init(py, || metadata::to_python(py, &self.call.head.headers).map(Bound::unbind))?;
+        Ok(tuple.bind(py).clone())
+    }
+
+    fn set_trailing_metadata(&self, trailing_metadata: &Bound<'_, PyAny>) -> PyResult<()> {
+        let trailing = metadata::from_python(trailing_metadata)?;
+        drop(self.call.with_draft(|draft| draft.set_trailing(trailing)));
+        Ok(())
+    }
+
+    fn trailing_metadata<'py>(&self, py: Python<'py>) -> Bound<'py, PyTuple> {
+        let tuple = self
+            .call
+            .with_draft(|draft| draft.trailing.as_ref().map(|trailing| trailing.tuple.clone_ref(py)));
+        tuple.map_or_else(|| PyTuple::empty(py), |tuple| tuple.into_bound(py))
+    }
+
+    fn set_code(&self, code: &Bound<'_, PyAny>) {
+        let (number, object) = (code_of(code), code.clone().unbind());
+        drop(self.call.with_draft(|draft| draft.set_code(number, object)));
+    }
+
+    /// What was set, as it was set; `None` before.
+    fn code(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.call.with_draft(|draft| draft.code_object.as_ref().map(|code| code.clone_ref(py)))
+    }
+
+    fn set_details(&self, details: &Bound<'_, PyAny>) -> PyResult<()> {
+        let details = details_of(details)?;
+        self.call.with_draft(|draft| draft.details = Some(details));
+        Ok(())
+    }
+
+    /// Accepted and without effect: what we send is never compressed, which every client takes.
+    fn set_compression(&self, compression: &Bound<'_, PyAny>) -> PyResult<()> {
+        let _ = compression;
+        if self.call.with_draft(|draft| draft.has_sent_initial()) {
+            return Err(PyRuntimeError::new_err(
+                "Compression setting must be specified before sending initial metadata",
+            ));
+        }
+        Ok(())
+    }
+
+    #[expect(clippy::unused_self, reason = "a method in Python")]
+    fn disable_next_message_compression(&self) {}
+
+    fn peer(&self) -> String {
+        peer(self.call.connection())
+    }
+
+    /// Nobody is authenticated by a connection in the clear.
+    #[expect(clippy::unused_self, reason = "a method in Python")]
+    fn peer_identities(&self) -> Option<Py<PyList>> {
+        None
+    }
+
+    #[expect(clippy::unused_self, reason = "a method in Python")]
+    fn peer_identity_key(&self) -> Option<String> {
+        None
+    }
+
+    /// What grpc says of a connection in the clear.
+    #[expect(clippy::unused_self, reason = "a method in Python")]
+    fn auth_context<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let context = PyDict::new(py);
+        context.set_item("transport_security_type", [PyBytes::new(py, b"insecure")])?;
+        context.set_item("security_level", [PyBytes::new(py, b"TSI_SECURITY_NONE")])?;
+        Ok(context)
+    }
+
+    /// Seconds until the deadline, never less than 0; `None` without a deadline.
+    fn time_remaining(&self) -> Option<f64> {
+        self.call.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()).as_secs_f64())
+    }
+
+    /// Whether the client is gone, or the status is CANCELLED.
+    fn cancelled(&self) -> bool {
+        self.call.progress() == Progress::Cancelled
+            || self.call.with_draft(|draft| draft.code()) == Code::Cancelled
+    }
+
+    /// Whether the call has its status, or needs none any more.
+    fn done(&self) -> bool {
+        self.call.progress() != Progress::Open
+    }
+}
+
+/// Details are text; grpc's synchronous half hands them out as bytes, so both are taken.
+fn details_of(details: &Bound<'_, PyAny>) -> PyResult<String> {
+    if let Ok(text) = details.cast::<PyString>() {
+        return Ok(text.to_str()?.to_owned());
+    }
+    if let Ok(bytes) = details.cast::<PyBytes>() {
+        return Ok(String::from_utf8_lossy(bytes.as_bytes()).into_owned());
+    }
+    if details.is_none() {
+        return Ok(String::new());
+    }
+    Err(PyTypeError::new_err(format!("details must be str, not {}", details.get_type().name()?)))
+}
+
+/// Marks initial metadata for sending.
+fn send_initial_metadata(py: Python<'_>, call: &Call, metadata: &Bound<'_, PyAny>) -> PyResult<()> {
+    call.check_open(py)?;
+    let sent = metadata::from_python(metadata)?;
+    if call.with_draft(|draft| draft.set_initial(sent.headers)) {
+        Ok(())
+    } else {
+        Err(usage_error(py, "Send initial metadata failed: already sent"))
+    }
+}
+
+/// What `abort` takes.
+struct AbortArguments {
+    code: Py<PyAny>,
+    details: Py<PyAny>,
+    trailing_metadata: Option<Py<PyAny>>,
+}
+
+impl AbortArguments {
+    /// Those that a `grpc.Status` stands for.
+    fn of_status(status: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let py = status.py();
+        Ok(Self {
+            code: status.getattr(intern!(py, "code"))?.unbind(),
+            details: status.getattr(intern!(py, "details"))?.unbind(),
+            trailing_metadata: Some(status.getattr(intern!(py, "trailing_metadata"))?.unbind()),
+        })
+    }
+
+    /// Answers the call with a status; the exception that is to end the handler.
+    fn abort(&self, py: Python<'_>, call: &Call) -> PyErr {
+        self.answer(py, call).unwrap_or_else(|error| error)
+    }
+
+    fn answer(&self, py: Python<'_>, call: &Call) -> PyResult<PyErr> {
+        if call.with_draft(|draft| draft.abort.is_some()) {
+            return Err(usage_error(py, "Abort already called!"));
+        }
+        let trailing = match &self.trailing_metadata {
+            Some(trailing) => metadata::from_python(trailing.bind(py))?,
+            None => metadata::from_python(py.None().bind(py))?,
+        };
+        let mut details = details_of(self.details.bind(py))?;
+        let mut code = code_of(self.code.bind(py));
+        let exception = abort_error(py);
+        if code == Code::Ok {
+            // As in grpc: success is not something to abort with.
+            log_exception(py, "abort() called with StatusCode.OK; returning UNKNOWN", &exception);
+            code = Code::Unknown;
+            details.clear();
+        }
+        let abort = Abort {
+            code,
+            code_object: self.code.clone_ref(py),
+            details,
+            trailing,
+            exception: exception.value(py).clone().into_any().unbind(),
+        };
+        drop(call.with_draft(|draft| draft.set_abort(abort)));
+        call.answer(set_status(call));
+        Ok(exception)
+    }
+}

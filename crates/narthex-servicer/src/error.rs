@@ -1,0 +1,52 @@
+//! Exceptions and codes between Python and gRPC.
+
+use narthex_wire::Code;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+
+/// `AbortError`, which ends a handler after `context.abort`.
+pub(crate) fn abort_error(py: Python<'_>) -> PyErr {
+    static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    raised(py, &CLASS, "AbortError", "Locally aborted.")
+}
+
+/// `UsageError`: the context was used in a way, or at a time, that it cannot be.
+pub(crate) fn usage_error(py: Python<'_>, message: &str) -> PyErr {
+    static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    raised(py, &CLASS, "UsageError", message)
+}
+
+/// An instance of a class of `narthex.grpc.errors`, imported with the first one: it imports grpc, which a process without
+/// servicers need not have.
+fn raised(py: Python<'_>, class: &PyOnceLock<Py<PyAny>>, name: &str, message: &str) -> PyErr {
+    let instance = class
+        .get_or_try_init(py, || Ok(py.import("narthex.grpc.errors")?.getattr(name)?.unbind()))
+        .and_then(|class| class.bind(py).call1((message,)));
+    match instance {
+        Ok(instance) => PyErr::from_value(instance),
+        Err(error) => error,
+    }
+}
+
+/// The code that a `grpc.StatusCode` or a number means; whatever is neither is `UNKNOWN`, as in grpc.
+pub(crate) fn code_of(code: &Bound<'_, PyAny>) -> Code {
+    let number = code.extract::<i32>().or_else(|_| {
+        // The value of a grpc.StatusCode is a pair: the number and a text.
+        code.getattr(intern!(code.py(), "value"))?.get_item(0)?.extract::<i32>()
+    });
+    number.map_or(Code::Unknown, Code::from_i32)
+}
+
+/// The details of a status that an exception ends a call with, in grpc.aio's words.
+pub(crate) fn unexpected(py: Python<'_>, error: &PyErr) -> String {
+    let class = error.get_type(py).str().map_or_else(|_| "exception".to_owned(), |class| class.to_string());
+    // An exception whose text cannot be had is still an exception.
+    let text = error.value(py).str().map_or_else(|_| String::new(), |text| text.to_string());
+    format!("Unexpected {class}: {text}")
+}
+
+/// The bare name of an exception's class.
+pub(crate) fn class_name(py: Python<'_>, error: &PyErr) -> String {
+    error.get_type(py).name().map_or_else(|_| "exception".to_owned(), |name| name.to_string())
+}

@@ -1,0 +1,236 @@
+//! One registered method: its handler, and how its messages become bytes.
+
+use bytes::Bytes;
+use narthex_wire::envelope;
+use pyo3::exceptions::PyTypeError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString};
+
+/// How many messages go each way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cardinality {
+    pub(crate) request_streaming: bool,
+    pub(crate) response_streaming: bool,
+}
+
+impl Cardinality {
+    pub(crate) fn is_unary(self) -> bool {
+        !self.request_streaming && !self.response_streaming
+    }
+
+    /// The attribute of an `RpcMethodHandler` that holds the handler.
+    fn attribute(self) -> &'static str {
+        match (self.request_streaming, self.response_streaming) {
+            (false, false) => "unary_unary",
+            (false, true) => "unary_stream",
+            (true, false) => "stream_unary",
+            (true, true) => "stream_stream",
+        }
+    }
+}
+
+/// Where a handler runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A coroutine function: on the event loop.
+    Coroutine,
+    /// Anything else: on a lane.
+    Sync,
+}
+
+/// One registered method.
+#[derive(Debug)]
+pub(crate) struct Method {
+    pub(crate) cardinality: Cardinality,
+    pub(crate) kind: Kind,
+    handler: Py<PyAny>,
+    /// `None`: the handler takes bytes.
+    deserializer: Option<Py<PyAny>>,
+    /// `None`: the handler returns bytes.
+    serializer: Option<Py<PyAny>>,
+}
+
+impl Method {
+    /// Reads a `grpc.RpcMethodHandler`.
+    pub(crate) fn new(handler: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let py = handler.py();
+        let cardinality = Cardinality {
+            request_streaming: handler.getattr(intern!(py, "request_streaming"))?.is_truthy()?,
+            response_streaming: handler.getattr(intern!(py, "response_streaming"))?.is_truthy()?,
+        };
+        let deserializer = handler.getattr(intern!(py, "request_deserializer"))?;
+        let serializer = handler.getattr(intern!(py, "response_serializer"))?;
+        let function = handler.getattr(cardinality.attribute())?;
+        if !function.is_callable() {
+            return Err(PyTypeError::new_err(format!(
+                "its {} is {}, which cannot be called",
+                cardinality.attribute(),
+                function.repr()?
+            )));
+        }
+        Ok(Self {
+            cardinality,
+            kind: kind_of(&function)?,
+            handler: function.unbind(),
+            deserializer: (!deserializer.is_none()).then(|| deserializer.unbind()),
+            serializer: (!serializer.is_none()).then(|| serializer.unbind()),
+        })
+    }
+
+    pub(crate) fn handler<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
+        self.handler.bind(py)
+    }
+
+    /// What the handler gets for a message.
+    pub(crate) fn deserialize<'py>(&self, py: Python<'py>, message: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+        let message = PyBytes::new(py, message);
+        match &self.deserializer {
+            Some(deserializer) => deserializer.bind(py).call1((message,)),
+            None => Ok(message.into_any()),
+        }
+    }
+
+    /// The envelope of what the handler returned.
+    pub(crate) fn serialize(&self, message: &Bound<'_, PyAny>) -> PyResult<Bytes> {
+        let py = message.py();
+        // As in grpc.aio, before the serializer sees it.
+        let encoded = match message.cast::<PyString>() {
+            Ok(text) => Some(text.encode_utf8()?.into_any()),
+            Err(_) => None,
+        };
+        let message = encoded.as_ref().unwrap_or(message);
+        match &self.serializer {
+            Some(serializer) => {
+                envelope_of(&serializer.bind(py).call1((message,))?, "the response_serializer's result")
+            }
+            None => envelope_of(message, "the response of a method without response_serializer"),
+        }
+    }
+}
+
+/// Written into one buffer behind its prefix, so that the response is one piece.
+fn envelope_of(message: &Bound<'_, PyAny>, what: &str) -> PyResult<Bytes> {
+    match message.cast::<PyBytes>() {
+        Ok(bytes) => Ok(envelope::encode(bytes.as_bytes())),
+        Err(_) => Ok(envelope::encode(&narthex_pyrt::to_bytes(message, what)?)),
+    }
+}
+
+/// Decided once, at registration: `inspect` sees through partials and bound methods, but not through callable objects.
+fn kind_of(function: &Bound<'_, PyAny>) -> PyResult<Kind> {
+    let py = function.py();
+    let inspect = py.import(intern!(py, "inspect"))?;
+    let is_coroutine_function = |candidate: &Bound<'_, PyAny>| {
+        inspect.call_method1(intern!(py, "iscoroutinefunction"), (candidate,))?.is_truthy()
+    };
+    let coroutine = is_coroutine_function(function)?
+        || is_coroutine_function(&unwrapped(function)?.get_type().getattr(intern!(py, "__call__"))?)?
+        || is_marked(function)?;
+    Ok(if coroutine { Kind::Coroutine } else { Kind::Sync })
+}
+
+/// The callable inside `functools.partial` objects.
+fn unwrapped<'py>(function: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let partial = function.py().import("functools")?.getattr("partial")?;
+    let mut function = function.clone();
+    while function.is_instance(&partial)? {
+        function = function.getattr("func")?;
+    }
+    Ok(function)
+}
+
+/// Until Python 3.12 gave `inspect` a mark of its own, frameworks (asgiref) put asyncio's on functions that return
+/// coroutines without being coroutine functions.
+fn is_marked(function: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = function.py();
+    if py.version_info() >= (3, 12) {
+        return Ok(false);
+    }
+    py.import("asyncio")?.call_method1("iscoroutinefunction", (function,))?.is_truthy()
+}
+
+#[cfg(test)]
+mod tests {
+    use pyo3::types::PyDict;
+
+    use super::*;
+
+    const SOURCE: &std::ffi::CStr = c"
+import functools, types
+
+async def coroutine(request, context): ...
+def plain(request, context): ...
+
+class Asynchronous:
+    async def __call__(self, request, context): ...
+    async def method(self, request, context): ...
+
+class Plain:
+    def __call__(self, request, context): ...
+
+def handler(function, serializer=None):
+    return types.SimpleNamespace(request_streaming=False, response_streaming=False, unary_unary=function,
+                                 request_deserializer=None, response_serializer=serializer)
+";
+
+    fn method(py: Python<'_>, handler: &str) -> PyResult<Method> {
+        let names = PyDict::new(py);
+        py.run(SOURCE, Some(&names), None).unwrap();
+        let handler = std::ffi::CString::new(handler).unwrap();
+        Method::new(&py.eval(&handler, Some(&names), None).unwrap())
+    }
+
+    fn attached(test: impl FnOnce(Python<'_>)) {
+        Python::initialize();
+        narthex_pyrt::attach(test).unwrap();
+    }
+
+    #[test]
+    fn coroutine_functions_are_told_from_others() {
+        attached(|py| {
+            for (function, kind) in [
+                ("coroutine", Kind::Coroutine),
+                ("functools.partial(coroutine)", Kind::Coroutine),
+                ("Asynchronous().method", Kind::Coroutine),
+                ("Asynchronous()", Kind::Coroutine),
+                ("functools.partial(Asynchronous())", Kind::Coroutine),
+                ("plain", Kind::Sync),
+                ("functools.partial(plain)", Kind::Sync),
+                ("Plain()", Kind::Sync),
+                ("len", Kind::Sync),
+            ] {
+                assert_eq!(method(py, &format!("handler({function})")).unwrap().kind, kind, "{function}");
+            }
+        });
+    }
+
+    #[test]
+    fn a_handler_that_cannot_be_called_is_an_error() {
+        attached(|py| {
+            let error = method(py, "handler(None)").err().unwrap().to_string();
+            assert!(error.contains("unary_unary"), "{error}");
+            assert!(method(py, "5").is_err());
+        });
+    }
+
+    #[test]
+    fn messages_are_put_into_envelopes() {
+        attached(|py| {
+            let raw = method(py, "handler(plain)").unwrap();
+            let serialize = |method: &Method, value: &std::ffi::CStr| {
+                method.serialize(&py.eval(value, None, None).unwrap())
+            };
+            assert_eq!(serialize(&raw, c"b'ab'").unwrap(), &b"\0\0\0\0\x02ab"[..]);
+            assert_eq!(serialize(&raw, c"bytearray(b'ab')").unwrap(), &b"\0\0\0\0\x02ab"[..]);
+            assert_eq!(serialize(&raw, c"'\xc3\xa4'").unwrap(), &b"\0\0\0\0\x02\xc3\xa4"[..]);
+            assert!(
+                serialize(&raw, c"None").unwrap_err().to_string().contains("must be bytes, not NoneType")
+            );
+            let upper = method(py, "handler(plain, lambda message: message.upper())").unwrap();
+            assert_eq!(serialize(&upper, c"b'ab'").unwrap(), &b"\0\0\0\0\x02AB"[..]);
+            let wrong = method(py, "handler(plain, lambda message: 5)").unwrap();
+            assert!(serialize(&wrong, c"b''").unwrap_err().to_string().contains("response_serializer"));
+        });
+    }
+}
