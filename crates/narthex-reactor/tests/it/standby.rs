@@ -118,9 +118,13 @@ fn a_sleeping_standby_is_asked_and_leaves() {
     let reactor = outer.reactor.clone();
     let standby = Standby::start(&reactor);
     for _ in 0..200 {
+        // Once this ran the standby drives, and sleeps or is about to.
+        let (sender, receiver) = mpsc::channel();
+        reactor.spawn(async move { sender.send(()).unwrap() }).detach();
+        receiver.recv_timeout(STALL).expect("the standby runs it");
         drop(reactor.driver());
     }
-    assert!(standby.stop() > 0);
+    assert!(standby.stop() >= 200);
     outer.settle();
 }
 
