@@ -38,7 +38,8 @@ def serve(protos: Path, tmp_path_factory: pytest.TempPathFactory) -> Serve:
     """Starts ``narthex serve ARGUMENTS`` and returns it as a ``Served`` once it answers requests; use it in ``with``.
 
     ``--app-dir tests/apps`` and ``--bind 127.0.0.1:0`` are added unless the arguments have their own (``--uds`` counts as a
-    place to bind). ``env`` adds to the environment, ``cwd`` is an empty folder unless it is given. Leaving the ``with``
+    place to bind). ``bind=False`` leaves the
+    command's own default. ``env`` adds to the environment, ``cwd`` is an empty folder unless it is given. Leaving the ``with``
     stops the server and asserts that it exits with 0; in the test of an exit code, call ``stop()`` or ``wait()`` before.
 
     A session's fixture, so that a module can keep one server for all its tests::
@@ -50,8 +51,8 @@ def serve(protos: Path, tmp_path_factory: pytest.TempPathFactory) -> Serve:
     """
     empty = tmp_path_factory.mktemp("cwd")
 
-    def start(*arguments: str, env: Mapping[str, str] | None = None, cwd: Path = empty) -> Served:
-        return Served(with_defaults(arguments), env=environment(protos, env), cwd=cwd)
+    def start(*arguments: str, env: Mapping[str, str] | None = None, cwd: Path = empty, bind: bool = True) -> Served:
+        return Served(with_defaults(arguments, bind=bind), env=environment(protos, env), cwd=cwd)
 
     return start
 
@@ -83,12 +84,12 @@ def narthex(protos: Path, tmp_path_factory: pytest.TempPathFactory) -> Narthex:
     return run
 
 
-def with_defaults(arguments: Sequence[str]) -> list[str]:
+def with_defaults(arguments: Sequence[str], *, bind: bool) -> list[str]:
     """The arguments with a folder of applications and a free port, unless they say otherwise."""
     given = list(arguments)
     if "--app-dir" not in given:
         given += ["--app-dir", str(APPS)]
-    if not {"--bind", "--uds"}.intersection(given):
+    if bind and not {"--bind", "--uds"}.intersection(given):
         given += ["--bind", "127.0.0.1:0"]
     return given
 

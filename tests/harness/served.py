@@ -175,15 +175,18 @@ class Served:
     def _wait_until_ready(self, reading: int) -> str:
         deadline = time.monotonic() + START_TIMEOUT
         line = b""
-        while not line.endswith(b"\n"):
+        # To the end: the server writes one line and closes the descriptor.
+        while True:
             readable, _, _ = select.select([reading], [], [], max(0.0, deadline - time.monotonic()))
             if not readable:
                 raise AssertionError(f"not ready within {START_TIMEOUT} s:\n{self.stderr()}")
             if not (piece := os.read(reading, 4096)):
-                code = self._process.wait()
-                self._join()
-                raise AssertionError(f"ended with code {code} before it was ready:\n{self.stderr()}")
+                break
             line += piece
+        if not line.endswith(b"\n"):
+            code = self._process.wait(STOP_TIMEOUT)
+            self._join()
+            raise AssertionError(f"ended with code {code} before it was ready:\n{self.stderr()}")
         return line.decode()
 
     def _read_stderr(self) -> None:

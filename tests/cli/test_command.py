@@ -1,0 +1,54 @@
+"""The command line itself."""
+
+import re
+
+import pytest
+
+OPTIONS = [
+    *("--app-dir", "--grpc", "--bind", "--uds", "--factory", "--root-path", "--loop", "--forwarded-allow-ips", "--reflection"),
+    *("--no-reflection", "--log-level", "--access-log", "--no-access-log", "--graceful-timeout", "--max-body"),
+    *("--grpc-max-message", "--header-timeout", "--body-timeout", "--keep-alive-timeout", "--api-prefix"),
+    *("--http-over-grpc", "--http-over-grpc-from", "--ready-fd", "--help"),
+]
+
+
+def test_help_of_serve_has_all_options_defaults_and_exit_codes(narthex):
+    ended = narthex("serve", "--help")
+    assert ended.returncode == 0
+    assert set(re.findall(r"(?<![\w-])--[a-z-]+", ended.stdout)) == set(OPTIONS)
+    text = " ".join(ended.stdout.split())
+    assert "[default: 127.0.0.1:8000" in text
+    assert "exit codes:" in text
+
+
+def test_help_names_the_commands(narthex):
+    ended = narthex("--help")
+    assert ended.returncode == 0
+    assert "serve" in ended.stdout
+    assert "descriptors" in ended.stdout
+
+
+def test_version(narthex):
+    ended = narthex("--version")
+    assert ended.returncode == 0
+    assert re.fullmatch(r"narthex \S+\n", ended.stdout)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("serve", "plain:app", "--reload"),
+        ("serve", "plain:app", "--workers", "2"),
+        ("serve", "plain:app", "--access"),
+        ("serve", "plain:app", "second:app"),
+        ("serve", "plain:app", "--bind"),
+        ("dance",),
+        (),
+    ],
+)
+def test_wrong_command_line(narthex, arguments):
+    ended = narthex(*arguments)
+    assert ended.returncode == 2
+    assert "usage: narthex" in ended.stderr
+    assert "error:" in ended.stderr
+    assert "Traceback" not in ended.stderr
