@@ -3,114 +3,16 @@
 //! Nothing here is authentication, and `Forwarded` (RFC 7239) is *not* read. The headers themselves stay in the request as
 //! they came: applications have their own uses for them.
 
-use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue};
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+pub use narthex_wire::{TrustError, Trusted};
 use narthex_wire::{Client, Connection, Endpoint, Origin, Scheme};
 
 static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 static FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-
-/// The peers whose `X-Forwarded-*` headers are believed.
-///
-/// By default those on this machine: loopback addresses and UNIX sockets.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trusted {
-    nets: Vec<IpNet>,
-    unix: bool,
-}
-
-impl Trusted {
-    /// Nobody.
-    pub const fn nobody() -> Self {
-        Self { nets: Vec::new(), unix: false }
-    }
-
-    /// Reads a list: an address, a network in CIDR notation, `unix` for every UNIX socket, `*` for everybody.
-    ///
-    /// # Errors
-    ///
-    /// Names every entry that is none of these.
-    pub fn parse<T: AsRef<str>>(entries: impl IntoIterator<Item = T>) -> Result<Self, TrustError> {
-        let mut trusted = Self::nobody();
-        let mut bad = Vec::new();
-        for entry in entries {
-            match entry.as_ref().trim() {
-                "unix" => trusted.unix = true,
-                "*" => {
-                    trusted.unix = true;
-                    trusted.nets = vec![
-                        IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0)),
-                        IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 0)),
-                    ];
-                }
-                text => match text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)) {
-                    Ok(net) => trusted.nets.push(net),
-                    Err(_) => bad.push(text.to_owned()),
-                },
-            }
-        }
-        if bad.is_empty() { Ok(trusted) } else { Err(TrustError { entries: bad }) }
-    }
-
-    /// Whether this end of a connection is trusted.
-    pub fn endpoint(&self, endpoint: &Endpoint) -> bool {
-        match endpoint {
-            Endpoint::Tcp(address) => self.ip(address.ip()),
-            Endpoint::Unix(_) => self.unix,
-        }
-    }
-
-    /// Whether this address is trusted; an IPv4 address inside an IPv6 one (a dual-stack listener's) counts as itself.
-    pub fn ip(&self, ip: IpAddr) -> bool {
-        let ip = ip.to_canonical();
-        self.nets.iter().any(|net| net.contains(&ip))
-    }
-}
-
-impl Default for Trusted {
-    fn default() -> Self {
-        Self {
-            nets: vec![
-                IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8)),
-                IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128)),
-            ],
-            unix: true,
-        }
-    }
-}
-
-/// Entries of a list of trusted peers that cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TrustError {
-    entries: Vec<String>,
-}
-
-impl TrustError {
-    /// The entries in question.
-    pub fn entries(&self) -> &[String] {
-        &self.entries
-    }
-}
-
-impl fmt::Display for TrustError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, entry) in self.entries.iter().enumerate() {
-            write!(f, "{}\"{entry}\"", if i == 0 { "" } else { ", " })?;
-        }
-        f.write_str(if self.entries.len() == 1 { " is" } else { " are" })?;
-        f.write_str(
-            " no trusted peer: give an address (192.0.2.1), a network (10.0.0.0/8), \"unix\" for UNIX sockets \
-             or \"*\" for everybody",
-        )
-    }
-}
-
-impl std::error::Error for TrustError {}
 
 /// Who sent this request. `believed` says whether the peer is in `trusted`, which is known once for a connection.
 pub(crate) fn origin(

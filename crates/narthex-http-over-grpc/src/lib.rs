@@ -13,10 +13,8 @@ pub mod http_body;
 pub mod request;
 pub mod response;
 pub mod service;
-pub mod trust;
 
 pub use service::{HttpOverGrpc, HttpOverGrpcLayer, ResponseFuture};
-pub use trust::{Trust, TrustError};
 
 /// The service's full name.
 pub const SERVICE: &str = "narthex.asgi.v1.AsgiService";

@@ -6,13 +6,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use http::{Method, Request, Response, StatusCode};
-use narthex_wire::{Body, Carried, Code, Connection, Flow, Status, is_grpc, read_unary};
+use narthex_wire::{Body, Carried, Code, Connection, Flow, Status, Trusted, is_grpc, read_unary};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::http_body::HttpBody;
-use crate::trust::Trust;
 use crate::{METHOD_PATH, request, response};
 
 /// What HttpBody may hold beside its data: the content type, and the query that Envoy repeats as an extension.
@@ -30,15 +29,15 @@ pub struct HttpOverGrpcLayer<A> {
 
 #[derive(Clone, Debug)]
 struct Limits {
-    trust: Trust,
+    trusted: Trusted,
     max_body: usize,
     max_response: usize,
 }
 
 impl<A> HttpOverGrpcLayer<A> {
     /// A layer that hands requests of at most `max_body` bytes from trusted peers to `app`.
-    pub fn new(app: A, trust: Trust, max_body: usize) -> Self {
-        Self { app, limits: Arc::new(Limits { trust, max_body, max_response: MAX_RESPONSE }) }
+    pub fn new(app: A, trusted: Trusted, max_body: usize) -> Self {
+        Self { app, limits: Arc::new(Limits { trusted, max_body, max_response: MAX_RESPONSE }) }
     }
 
     /// Sets how large a response may be, since it is held in memory whole; 64 MiB unless set.
@@ -61,6 +60,9 @@ impl<S, A: Clone> Layer<S> for HttpOverGrpcLayer<A> {
 ///
 /// Any other request is the inner service's, and so is this one from a peer that is not trusted: to it the method does
 /// not exist, in the words of whoever answers unknown methods.
+///
+/// Whoever may call the method chooses the method and path that the application sees, past whatever an HTTP proxy in front
+/// forbids. So trust is in the connection's real peer.
 #[derive(Clone, Debug)]
 pub struct HttpOverGrpc<S, A> {
     inner: S,
@@ -76,7 +78,7 @@ impl<S, A> HttpOverGrpc<S, A> {
             && request
                 .extensions()
                 .get::<Arc<Connection>>()
-                .is_some_and(|connection| self.limits.trust.allows(&connection.peer))
+                .is_some_and(|connection| self.limits.trusted.endpoint(&connection.peer))
     }
 }
 

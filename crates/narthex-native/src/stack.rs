@@ -14,7 +14,7 @@ use narthex_reactor::Reactor;
 use narthex_services::{Services, ServicesLayer};
 use narthex_servicer::Servicer;
 use narthex_transcode::{RouteTable, TranscodeLayer};
-use narthex_wire::{Body, Trust};
+use narthex_wire::{Body, Trusted};
 use tower::util::option_layer;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -28,7 +28,7 @@ pub(crate) struct Parts {
     pub(crate) transcode: narthex_transcode::Options,
     pub(crate) services: Services,
     /// Peers that may send HTTP inside gRPC, and how much of it; `None` if nobody may.
-    pub(crate) http_over_grpc: Option<(Trust, usize)>,
+    pub(crate) http_over_grpc: Option<(Trusted, usize)>,
     pub(crate) servicer: Servicer,
     pub(crate) app: Option<AppService>,
     pub(crate) methods: Methods,

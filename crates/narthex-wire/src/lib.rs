@@ -18,6 +18,7 @@ pub mod names;
 pub mod protocol;
 pub mod status;
 pub mod timeout;
+pub mod trust;
 pub mod unary;
 
 pub use body::{Body, CollectError, Collected};
@@ -26,6 +27,7 @@ pub use connection::{Arrival, Carried, Client, Connection, Endpoint, Flow, Origi
 pub use encoding::Encoding;
 pub use protocol::is_grpc;
 pub use status::Status;
+pub use trust::{TrustError, Trusted};
 pub use unary::{ReadUnary, read_unary, unary_response};
 
 /// What a body stream fails with; a [`Status`] inside is what the other side is told.

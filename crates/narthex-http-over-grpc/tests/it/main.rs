@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{HeaderMap, Request, Response};
-use narthex_http_over_grpc::{HttpOverGrpc, HttpOverGrpcLayer, METHOD_PATH, Trust};
-use narthex_wire::{Body, Connection, Endpoint, Flow, Status, envelope};
+use narthex_http_over_grpc::{HttpOverGrpc, HttpOverGrpcLayer, METHOD_PATH};
+use narthex_wire::{Body, Connection, Endpoint, Flow, Status, Trusted, envelope};
 use prost::Message;
 use tower_layer::Layer as _;
 use tower_service::Service;
@@ -52,7 +52,7 @@ fn stack<F>(
 where
     F: Fn(Request<Body>) -> Response<Body> + Clone + Send + 'static,
 {
-    HttpOverGrpcLayer::new(App(app), Trust::loopback(), 1000)
+    HttpOverGrpcLayer::new(App(app), Trusted::parse(["127.0.0.0/8", "::1"]).expect("both are peers"), 1000)
         .max_response(2000)
         .layer(App(|_| Status::unimplemented("Method not found!").into_response()))
 }
