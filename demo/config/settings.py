@@ -83,5 +83,8 @@ LOGGING = {
     "disable_existing_loggers": False,
     # By default Django mails errors to the admins when DEBUG is off; this project has nobody to mail to.
     "handlers": {"console": {"class": "logging.StreamHandler"}},
-    "loggers": {"django": {"handlers": ["console"], "level": "WARNING", "propagate": False}},
+    "loggers": {
+        "django": {"handlers": ["console"], "level": "WARNING", "propagate": False},
+        "shop": {"handlers": ["console"], "level": "INFO"},
+    },
 }

@@ -51,10 +51,11 @@ class DemoService(demo_pb2_grpc.DemoServiceServicer):
         """Takes its time, and logs when the caller does not wait for it."""
         if not re.fullmatch(r"\d{1,5}", milliseconds):
             return
+        log.info("Add takes its time")
         try:
             await asyncio.sleep(min(int(milliseconds), 10_000) / 1000)
         except asyncio.CancelledError:
-            log.warning("Add was cancelled")
+            log.info("Add was cancelled")
             raise
 
 

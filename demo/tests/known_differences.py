@@ -8,6 +8,10 @@ DIFFERENCES: dict[str, str] = {
         "A request that Envoy's own transcoder refuses (bad JSON, a bad or unknown query parameter, a body over the limit) "
         "gets text/plain in Envoy's words, no google.rpc.Status. It never reaches Narthex. The status code is the same."
     ),
+    "path-and-body": (
+        "A field that both the path and the body name has the path's value. Envoy's transcoder would take the body's, and so "
+        "change another book than the path says; its configuration makes that a 400."
+    ),
     "page-body-limit": (
         "HTTP over gRPC is one HttpBody message each way, which Envoy holds whole: a request over its max_request_body_size "
         "is a 413. Direct, the application takes a stream of any length, unless --max-body says otherwise."

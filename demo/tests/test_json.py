@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from demo_site import Client
@@ -79,8 +80,6 @@ def test_a_books_life(api: Client, isbn: str) -> None:
     assert (changed["title"], changed["pages"]) == ("Krokodýl", 10)
     changed = api.patch(path, json={"pages": 12, "genre": 3}).json()
     assert (changed["title"], changed["pages"], changed["genre"]) == ("Krokodýl", 12, "SCIENCE")
-    changed = api.patch(path, json={"id": "1", "title": "The path says which"}).json()
-    assert (changed["id"], changed["title"]) == (made["id"], "The path says which")
 
     deleted = api.delete(path)
     assert (deleted.status_code, deleted.json()) == (200, {})
@@ -88,6 +87,17 @@ def test_a_books_life(api: Client, isbn: str) -> None:
     for method in ("GET", "DELETE", "PATCH"):
         body = {"title": "x"} if method == "PATCH" else None
         refused(api.request(method, path, json=body), 404, "NOT_FOUND", message)
+
+
+def test_the_path_says_which_book(api: Client, isbn: str) -> None:
+    made = create(api, isbn)
+    differs = api.site.differs("path-and-body")
+    with api.expecting(api.ANY if differs else "json"):
+        response = api.patch(f"/api/books/{made['id']}", json={"id": "1", "title": "The path says which"})
+    if differs:
+        assert response.status_code == 400
+    else:
+        assert (response.json()["id"], response.json()["title"]) == (made["id"], "The path says which")
 
 
 def test_an_isbn_is_taken_once(api: Client, isbn: str) -> None:
@@ -130,7 +140,7 @@ def test_pages_of_a_list(api: Client, isbn: str) -> None:
         if not (token := page.get("nextPageToken", "")):
             break
     assert (seen, sizes) == (ids, [2, 2, 1])
-    whole = api.get("/api/books", params={"author": author, "pageSize": 100}).json()
+    whole = api.get(f"/api/books?author={quote(author)}&pageSize=100").json()
     assert [book["id"] for book in whole["books"]] == ids
     assert api.get("/api/authors/nobody/books").json() == {}
 
@@ -162,7 +172,9 @@ def test_a_token_of_another_list(api: Client) -> None:
 )
 def test_what_cannot_be_transcoded(api: Client, method: str, target: str, body: bytes | None, said: str) -> None:
     differs = api.site.differs("transcoder-errors")
-    with api.expecting(None if differs else "json"):
+    # When it refuses a body Envoy has begun the call already.
+    kind = (api.ANY if body else None) if differs else "json"
+    with api.expecting(kind):
         response = api.request(method, target, content=body)
     assert response.status_code == 400
     assert said in response.text
@@ -185,7 +197,7 @@ def test_bad_json_says_where(api: Client) -> None:
 def test_a_body_over_the_limit(api: Client) -> None:
     differs = api.site.differs("transcoder-errors")
     body = b'{"a": 1, "b": ' + b" " * (17 << 20) + b"2}"
-    with api.expecting(None if differs else "json"):
+    with api.expecting(api.ANY if differs else "json"):
         try:
             response = api.post("/api/add", content=body)
         except Exception:

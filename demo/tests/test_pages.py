@@ -70,7 +70,7 @@ def test_static_files(pages: Client) -> None:
     assert sheets
     for sheet in sheets:
         response = pages.get(sheet)
-        assert (response.status_code, response.headers["content-type"]) == (200, 'text/css; charset="utf-8"')
+        assert (response.status_code, response.headers["content-type"].partition(";")[0]) == (200, "text/css")
         assert len(response.content) > 100
         unchanged = pages.get(sheet, headers={"if-modified-since": response.headers["last-modified"]})
         assert (unchanged.status_code, unchanged.content) == (304, b"")

@@ -42,9 +42,7 @@ def test_methods(pages: Client, method: str) -> None:
 )
 def test_paths_and_queries(pages: Client, target: str, path: str, query: str) -> None:
     # As the target stands here, past httpx's own ideas of what a URL is.
-    request = pages.build_request("GET", "/")
-    request.url = httpx.URL(pages.base_url, raw_path=target.encode())
-    inspected = pages.send(request).json()
+    inspected = pages.get("/", extensions={"target": target.encode()}).json()
     assert (inspected["path"], inspected["query_string"]) == (path, query)
     assert inspected["raw_path"] == target.partition("?")[0]
     assert inspected["root_path"] == ""
@@ -147,7 +145,8 @@ def test_a_chunked_body(pages: Client) -> None:
 
 def test_a_body_over_the_limit(pages: Client) -> None:
     limited = pages.site.differs("page-body-limit")
-    with pages.expecting(None if limited else "page"):
+    # Envoy has begun the call when it finds out; what Narthex says of a call that is given up is not this test's matter.
+    with pages.expecting(pages.ANY if limited else "page"):
         try:
             response = pages.post("/inspect", content=b"x" * (17 << 20))
         except httpx.HTTPError:
