@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use narthex_edge::{Bind, Trusted};
+use narthex_edge::Bind;
+use narthex_wire::Trusted;
 use pyo3::prelude::*;
 
 /// The largest JSON or HttpBody message where the user set no limit: 16 MiB.

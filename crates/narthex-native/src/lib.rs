@@ -4,6 +4,7 @@
 
 mod config;
 mod logging;
+mod schema;
 mod server;
 mod stack;
 

@@ -7,16 +7,17 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use narthex_asgi::{App, AppOptions, AppService, Lifespan};
-use narthex_edge::{Bound as BoundSockets, Serving};
+use narthex_edge::{BindProblem, Bound as BoundSockets, Serving};
 use narthex_pyrt::{Job, Runtime, RuntimeOptions};
 use narthex_reactor::Reactor;
 use narthex_servicer::{Hooks, Registry, Servicer};
 use parking_lot::Mutex;
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyMapping, PyTuple};
 
 use crate::config::{Config, Problem};
+use crate::schema::Schema;
 use crate::stack::{self, Parts};
 
 /// How long cancelled requests get to end before the server ends without them.
@@ -79,13 +80,18 @@ impl Server {
         let binds = self.config.binds(&mut problems);
         let forwarded_from = self.config.forwarded_from(&mut problems);
         let parts = self.parts(py, &mut problems)?;
-        match BoundSockets::bind(self.runtime.reactor(), &binds) {
-            Ok(sockets) if problems.is_empty() => {
+        match (BoundSockets::bind(self.runtime.reactor(), &binds), parts) {
+            (Ok(sockets), Some(parts)) if problems.is_empty() => {
                 let edge = self.config.edge(forwarded_from);
                 *self.state.lock() = State::Prepared(Box::new(Prepared { sockets, edge, parts }));
             }
-            Ok(_) => {}
-            Err(error) => problems.extend(error.problems().map(|problem| problem.into_tuple())),
+            (Ok(_), _) => {}
+            (Err(error), _) => {
+                let text = |problem: &BindProblem| {
+                    (problem.place().to_owned(), problem.message().to_owned(), problem.hint().to_owned())
+                };
+                problems.extend(error.problems().iter().map(text));
+            }
         }
         Ok(problems)
     }
@@ -116,7 +122,8 @@ impl Server {
             State::Prepared(prepared) => {
                 let Prepared { sockets, edge, parts } = *prepared;
                 let addresses = addresses(&sockets);
-                let serving = sockets.serve(stack::build(parts, self.runtime.reactor()), edge)?;
+                let served = sockets.serve(stack::build(parts, self.runtime.reactor()), edge);
+                let serving = served.map_err(|error| PyOSError::new_err(error.to_string()))?;
                 *state = State::Serving(serving, addresses);
                 Ok(())
             }
@@ -156,14 +163,14 @@ impl Server {
 
 impl Server {
     /// What the layers are made of; routes that cannot be are problems.
-    fn parts(&self, py: Python<'_>, problems: &mut Vec<Problem>) -> PyResult<Parts> {
+    fn parts(&self, py: Python<'_>, problems: &mut Vec<Problem>) -> PyResult<Option<Parts>> {
         let config = &self.config;
-        let schema = crate::schema::Schema::read(&self.descriptor_set, &self.services, problems);
+        let schema = Schema::read(&self.descriptor_set, &self.services, config.reflection, problems);
         let hooks = Hooks::from_django(py)?;
         let options = narthex_servicer::Options { max_message: config.grpc_max_message };
         let servicer = Servicer::new(Arc::clone(&self.runtime), Arc::clone(&self.registry), options, hooks);
         let http_over_grpc = config.http_over_grpc_from(problems).map(|trust| (trust, config.max_message_body()));
-        Ok(Parts {
+        Ok(schema.map(|schema| Parts {
             access_log: config.access_log,
             routes: Arc::new(schema.routes),
             transcode: narthex_transcode::Options {
@@ -176,7 +183,7 @@ impl Server {
             servicer,
             app: self.app.clone().map(AppService::new),
             methods: self.registry.paths().collect(),
-        })
+        }))
     }
 }
 

@@ -69,7 +69,7 @@ fn is_source(file: &Path) -> bool {
 fn unnamed_crates(files: &[PathBuf], architecture: &str) -> Vec<String> {
     let crates: BTreeSet<_> = files
         .iter()
-        .filter_map(|file| Some(file.strip_prefix("crates").ok()?.iter().next()?.to_str()?))
+        .filter_map(|file| file.strip_prefix("crates").ok()?.iter().next()?.to_str())
         .collect();
     let missing = crates.into_iter().filter(|name| !architecture.contains(&format!("`{name}`")));
     missing.map(|name| format!("ARCHITECTURE.md does not say what {name} is")).collect()
