@@ -7,8 +7,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue};
+use narthex_wire::{Client, Connection, Origin, Scheme};
 pub use narthex_wire::{TrustError, Trusted};
-use narthex_wire::{Client, Connection, Endpoint, Origin, Scheme};
 
 static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -76,6 +76,8 @@ fn parse_ip(entry: &[u8]) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
+    use narthex_wire::Endpoint;
+
     use super::*;
 
     fn ask(peer: &str, trusted: &[&str], headers: &[(&'static str, &str)]) -> Origin {

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use narthex_wire::names::GRPC_STATUS;
-use narthex_wire::{Arrival, Body, BoxError, Client, Code, Flow, Origin};
+use narthex_wire::{Arrival, Body, BoxError, Carried, Client, Code, Flow, Origin};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -161,7 +161,14 @@ impl Line {
     }
 
     fn head(&mut self, response: &Response<Body>) {
-        self.answer = Some((response.status(), Flow::of(response)));
+        let mut status = response.status();
+        // The outer request of HTTP over gRPC is always the same one.
+        if let Some(carried) = response.extensions().get::<Carried>() {
+            self.method = carried.method.clone();
+            self.uri = carried.target.clone().map_or_else(Uri::default, Uri::from);
+            status = carried.status;
+        }
+        self.answer = Some((status, Flow::of(response)));
         self.grpc(Some(response.headers()));
     }
 
@@ -349,6 +356,21 @@ mod tests {
         assert_eq!(before, ["127.0.0.1:5000 - \"GET / HTTP/1.1\" 200 grpc NOT_FOUND"]);
         let unary = || grpc(Body::with_trailers(Bytes::from_static(b"x"), Status::ok().into_trailers()));
         assert_eq!(log(true, "/", unary).0, ["127.0.0.1:5000 - \"GET / HTTP/1.1\" 200 grpc OK"]);
+    }
+
+    #[test]
+    fn of_http_over_grpc_the_request_inside_is_logged() {
+        let carrying = || {
+            let mut response =
+                grpc(Body::with_trailers(Bytes::from_static(b"x"), Status::ok().into_trailers()));
+            let target = Some("/admin/?q".parse().unwrap());
+            let carried = Carried { method: Method::PUT, target, status: StatusCode::FOUND };
+            response.extensions_mut().insert(carried);
+            response.extensions_mut().insert(Flow::HttpOverGrpc);
+            response
+        };
+        let (before, _) = log(true, "/narthex.asgi.v1.AsgiService/Handler", carrying);
+        assert_eq!(before, ["127.0.0.1:5000 - \"PUT /admin/?q HTTP/1.1\" 302 http-over-grpc OK"]);
     }
 
     #[test]
