@@ -49,8 +49,8 @@ def test_application(refused, target, said):
 
 
 def test_application_whose_module_raises_keeps_its_traceback(refused):
-    (problem,), stderr = refused("broken:app")
-    assert "importing 'broken' failed: KeyError: 'SECRET_KEY'" in problem
+    (problem,), stderr = refused("faulty:app")
+    assert "importing 'faulty' failed: KeyError: 'SECRET_KEY'" in problem
     assert stderr.count("Traceback") == 1
     assert "in prepare" in stderr
     assert "importer.py" not in stderr

@@ -1,0 +1,79 @@
+"""A server of ``grpc_calls`` for all tests of this folder, and a grpcio client of it."""
+
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import grpc
+import pytest
+
+PATIENCE = 20.0
+_names = itertools.count()
+
+
+class Client:
+    """Calls methods of ``test.Calls`` with bytes; every call has a timeout, so that none hangs."""
+
+    def __init__(self, channel: grpc.Channel) -> None:
+        self.channel = channel
+
+    def method(self, name: str) -> grpc.UnaryUnaryMultiCallable:
+        return self.channel.unary_unary(name if name.startswith("/") else f"/test.Calls/{name}")
+
+    def __call__(self, name: str, request: bytes = b"", **options) -> bytes:
+        return self.method(name)(request, timeout=PATIENCE, **options)
+
+    def with_call(self, name: str, request: bytes = b"", **options) -> tuple[bytes, grpc.Call]:
+        return self.method(name).with_call(request, timeout=PATIENCE, **options)
+
+    def json(self, name: str, request: object = None, **options):
+        return json.loads(self(name, json.dumps(request).encode(), **options))
+
+    def error(self, name: str, request: bytes = b"", **options) -> grpc.RpcError:
+        with pytest.raises(grpc.RpcError) as raised:
+            self(name, request, **options)
+        return raised.value
+
+    def seen(self, event: str):
+        """Waits for the event and returns its value."""
+        return json.loads(self("Seen", event.encode()))
+
+    def note(self, event: str) -> None:
+        self("Note", event.encode())
+
+
+@pytest.fixture(scope="module")
+def server(serve):
+    with serve("--grpc", "grpc_calls:register") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def connect() -> Callable[[str], AbstractContextManager[Client]]:
+    """Makes a client of another server than this folder's."""
+
+    @contextmanager
+    def connect(target: str) -> Iterator[Client]:
+        with grpc.insecure_channel(target) as channel:
+            yield Client(channel)
+
+    return connect
+
+
+@pytest.fixture
+def client(server, connect):
+    with connect(server.target) as client:
+        yield client
+
+
+@pytest.fixture
+def name() -> Callable[[], str]:
+    """A name that no other test uses."""
+    return f"event-{next(_names)}"
+
+
+@pytest.fixture(params=["", "Sync"], ids=["async", "sync"])
+def kind(request) -> str:
+    """The end of a method's name: each test runs with a coroutine function and with a plain one."""
+    return request.param

@@ -1,0 +1,59 @@
+"""Calls whose client leaves, or whose time is over."""
+
+import grpc
+from grpc import StatusCode
+
+
+def test_a_client_that_cancels_cancels_the_coroutine(client, name):
+    call = client.method("Wait").future(name.encode(), timeout=20)
+    client.seen(f"{name} waits")
+    call.cancel()
+    assert client.seen(f"{name} cancelled") is True
+    assert client.seen(f"{name} done") == [True, True]
+
+
+def test_a_client_that_cancels_is_seen_by_a_function(client, name):
+    call = client.method("WaitSync").future(name.encode(), timeout=20)
+    client.seen(f"{name} waits")
+    call.cancel()
+    assert client.seen(f"{name} cancelled") == [False, True, False]
+
+
+def test_a_lost_connection_cancels(client, server, name):
+    with grpc.insecure_channel(server.target, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
+        channel.unary_unary("/test.Calls/Wait").future(name.encode(), timeout=20)
+        client.seen(f"{name} waits")
+    assert client.seen(f"{name} cancelled") is True
+
+
+def test_a_deadline_cancels_and_is_told(client, name):
+    call = client.method("Wait").future(name.encode(), timeout=0.2)
+    assert call.exception().code() is StatusCode.DEADLINE_EXCEEDED
+    assert client.seen(f"{name} cancelled") is True
+    assert client.seen(f"{name} done") == [True, True]
+
+
+def test_a_deadline_is_seen_by_a_function(client, name):
+    call = client.method("WaitSync").future(name.encode(), timeout=0.2)
+    assert call.exception().code() is StatusCode.DEADLINE_EXCEEDED
+    assert client.seen(f"{name} cancelled") == [False, True, False]
+
+
+def test_callbacks_run_at_the_end_and_one_that_fails_is_logged(client, server, name, kind):
+    client(f"Callbacks{kind}", name.encode())
+    assert client.seen(f"{name} done") == ([False, True] if kind == "" else False)
+    server.wait_for(f"Error in callback for method [/test.Calls/Callbacks{kind}]")
+
+
+def test_a_function_can_cancel_its_call(client, name):
+    error = client.error("CancelSync", name.encode())
+    assert error.code() is StatusCode.CANCELLED
+    assert client.seen(name) == [False, True]
+
+
+def test_calls_in_flight_are_finished_before_the_server_stops(serve, connect, name, kind):
+    with serve("--grpc", "grpc_calls:register") as server, connect(server.target) as client:
+        call = client.method(f"Wait{kind}").future(name.encode(), timeout=1)
+        client.seen(f"{name} waits")
+        assert server.stop() == 0
+        assert call.exception().code() is StatusCode.DEADLINE_EXCEEDED
