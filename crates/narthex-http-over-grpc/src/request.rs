@@ -11,6 +11,26 @@ use crate::http_body::HttpBody;
 static ORIGINAL_METHOD: HeaderName = HeaderName::from_static("x-envoy-original-method");
 static ORIGINAL_PATH: HeaderName = HeaderName::from_static("x-envoy-original-path");
 
+/// What the request line of the request inside said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestLine {
+    /// The method.
+    pub method: Method,
+    /// The path and query.
+    pub target: PathAndQuery,
+}
+
+impl RequestLine {
+    /// Reads the call's metadata, of repeated values the last.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` if there is no method or path, or one that HTTP does not allow.
+    pub fn read(headers: &HeaderMap) -> Result<Self, Status> {
+        Ok(Self { method: method(headers)?, target: target(headers)? })
+    }
+}
+
 /// Makes the request that the application sees out of the call's head and its message.
 ///
 /// What belongs to the call goes (`te`, `grpc-*`, the call's content type and length, `x-envoy-original-*`); everything
@@ -19,10 +39,9 @@ static ORIGINAL_PATH: HeaderName = HeaderName::from_static("x-envoy-original-pat
 ///
 /// # Errors
 ///
-/// `INVALID_ARGUMENT` if the metadata has no method or path, or one that HTTP does not allow.
-pub fn unwrap(call: request::Parts, message: HttpBody) -> Result<Request<Body>, Status> {
-    let method = method(&call.headers)?;
-    let target = target(&call.headers)?;
+/// `INVALID_ARGUMENT` if the message's content type is none that a header can have.
+pub fn unwrap(call: request::Parts, line: RequestLine, message: HttpBody) -> Result<Request<Body>, Status> {
+    let RequestLine { method, target } = line;
     let scheme = call.extensions.get::<Origin>().map_or(Scheme::Http, |origin| origin.scheme);
     let uri = uri(scheme, call.uri.authority().cloned(), target)?;
 

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use narthex_wire::{Body, Carried, Code, Connection, Flow, Status, Trusted, is_grpc, read_unary};
 use pin_project_lite::pin_project;
@@ -12,6 +13,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::http_body::HttpBody;
+use crate::request::RequestLine;
 use crate::{METHOD_PATH, request, response};
 
 /// What HttpBody may hold beside its data: the content type, and the query that Envoy repeats as an extension.
@@ -110,19 +112,35 @@ async fn answer<A>(app: A, limits: Arc<Limits>, request: Request<Body>) -> Respo
 where
     A: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
 {
-    let mut response = match handle(app, &limits, request).await {
-        Ok(response) => response,
+    let (head, body) = request.into_parts();
+    let mut response = match RequestLine::read(&head.headers) {
+        Ok(line) => {
+            let RequestLine { method, target } = line.clone();
+            let (status, mut response) = match handle(app, &limits, line, head, body).await {
+                Ok(answer) => answer,
+                // The status that Envoy makes of it.
+                Err(status) => (status.code().http(), status.into_response()),
+            };
+            response.extensions_mut().insert(Carried { method, target: Some(target), status });
+            response
+        }
         Err(status) => status.into_response(),
     };
     response.extensions_mut().insert(Flow::HttpOverGrpc);
     response
 }
 
-async fn handle<A>(mut app: A, limits: &Limits, request: Request<Body>) -> Result<Response<Body>, Status>
+/// The HTTP response's status, and the reply that carries it.
+async fn handle<A>(
+    mut app: A,
+    limits: &Limits,
+    line: RequestLine,
+    head: Parts,
+    body: Body,
+) -> Result<(StatusCode, Response<Body>), Status>
 where
     A: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
 {
-    let (head, body) = request.into_parts();
     let limit = limits.max_body.saturating_add(ALLOWANCE);
     let message = match read_unary(body, &head.headers, limit).await {
         Ok(message) => HttpBody::decode(&message)?,
@@ -132,20 +150,18 @@ where
     if message.data.len() > limits.max_body {
         return Ok(too_large());
     }
-    let request = request::unwrap(head, message)?;
-    let method = request.method().clone();
-    let target = request.uri().path_and_query().cloned();
+    let method = line.method.clone();
+    let request = request::unwrap(head, line, message)?;
     let Ok(response) = app.call(request).await;
     let status = response.status();
-    let mut response = response::wrap(&method, response, limits.max_response).await?;
-    response.extensions_mut().insert(Carried { method, target, status });
-    Ok(response)
+    Ok((status, response::wrap(&method, response, limits.max_response).await?))
 }
 
 /// A success of the call, whose HTTP response is 413: `RESOURCE_EXHAUSTED` would reach the browser as 429, which asks it
 /// to try again later.
-fn too_large() -> Response<Body> {
-    response::refuse(StatusCode::PAYLOAD_TOO_LARGE, "The request's body is too large.\n")
+fn too_large() -> (StatusCode, Response<Body>) {
+    let status = StatusCode::PAYLOAD_TOO_LARGE;
+    (status, response::refuse(status, "The request's body is too large.\n"))
 }
 
 pin_project! {

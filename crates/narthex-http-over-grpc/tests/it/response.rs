@@ -125,11 +125,17 @@ fn a_body_that_fails_or_never_ends_is_internal() {
 
 #[test]
 fn the_log_is_told_what_was_inside() {
-    let mut service = stack(|_| Response::builder().status(302).body(Body::empty()).unwrap());
-    let response =
-        service.call(call("PUT", "/a?b", &[], &Oracle::default())).now_or_never().unwrap().unwrap();
-    let carried = response.extensions().get::<Carried>().unwrap();
-    assert_eq!(carried.method, "PUT");
-    assert_eq!(carried.target.as_ref().unwrap(), "/a?b");
-    assert_eq!(carried.status, 302);
+    let found = || Response::builder().status(302).body(Body::empty()).unwrap();
+    let failing = || Response::new(frames(vec![Err("boom".into())]));
+    let cases: [(fn() -> Response<Body>, usize, u16); 3] =
+        [(found, 0, 302), (failing, 0, 500), (found, 1001, 413)];
+    for (app, size, status) in cases {
+        let body = Oracle { data: vec![0; size], ..Oracle::default() };
+        let mut service = stack(move |_| app());
+        let response = service.call(call("PUT", "/a?b", &[], &body)).now_or_never().unwrap().unwrap();
+        let carried = response.extensions().get::<Carried>().unwrap();
+        assert_eq!(carried.method, "PUT");
+        assert_eq!(carried.target.as_ref().unwrap(), "/a?b");
+        assert_eq!(carried.status, status);
+    }
 }
