@@ -123,12 +123,13 @@ fn a_body_that_fails_or_never_ends_is_internal() {
     assert_eq!(large.trailers["grpc-status"], "13");
 }
 
+type App = fn() -> Response<Body>;
+
 #[test]
 fn the_log_is_told_what_was_inside() {
     let found = || Response::builder().status(302).body(Body::empty()).unwrap();
     let failing = || Response::new(frames(vec![Err("boom".into())]));
-    let cases: [(fn() -> Response<Body>, usize, u16); 3] =
-        [(found, 0, 302), (failing, 0, 500), (found, 1001, 413)];
+    let cases: [(App, usize, u16); 3] = [(found, 0, 302), (failing, 0, 500), (found, 1001, 413)];
     for (app, size, status) in cases {
         let body = Oracle { data: vec![0; size], ..Oracle::default() };
         let mut service = stack(move |_| app());
