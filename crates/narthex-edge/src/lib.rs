@@ -1,10 +1,40 @@
 //! Listening, HTTP/1 and HTTP/2 connections, and what surrounds every request.
+//!
+//! [`Bound::bind`] claims addresses, [`Bound::serve`] serves a stack of tower services on them, and [`Serving`] stops it
+//! again. HTTP is hyper's; it runs on a [`narthex_reactor::Reactor`], without threads or a runtime of its own. The layers
+//! of the stack that belong to no protocol of ours are here too: [`catch`], [`observe`], [`deadline`], and [`dispatch`] at
+//! its end.
+//!
+//! Everything is generic over `Service<Request<Body>, Response = Response<Body>, Error = Infallible>`. It is *not* an
+//! application server: it knows nothing of ASGI, Python or protobuf.
+
 #![forbid(unsafe_code)]
 
+mod body;
 pub mod catch;
+mod config;
+mod conn;
 pub mod deadline;
 pub mod dispatch;
+mod drain;
+mod exchange;
 pub mod forwarded;
+mod framing;
+mod io;
+mod listener;
 pub mod observe;
+mod serve;
+mod state;
 #[cfg(test)]
 mod testing;
+mod watch;
+
+pub use body::BodyError;
+pub use catch::CatchLayer;
+pub use config::Config;
+pub use deadline::DeadlineLayer;
+pub use dispatch::{Dispatch, Methods};
+pub use drain::Serving;
+pub use forwarded::{TrustError, Trusted};
+pub use listener::{Bind, BindError, BindProblem, Bound};
+pub use observe::ObserveLayer;

@@ -1,0 +1,180 @@
+//! Bodies where hyper's meet ours: a request's with its timeout, a response's with what its exchange holds until it ends.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
+use narthex_reactor::Sleep;
+use narthex_wire::{Body, BoxError};
+
+use crate::state::{Fault, InFlight, State};
+
+/// A request's body; one that is empty, as most are, costs nothing.
+pub(crate) fn request(incoming: Incoming, exchange: &InFlight) -> Body {
+    if incoming.is_end_stream() {
+        return Body::empty();
+    }
+    Body::new(RequestBody {
+        incoming: Some(incoming),
+        state: Arc::clone(&exchange.state),
+        number: exchange.number,
+        sleep: None,
+        waiting: false,
+    })
+}
+
+/// Why a request's body ended before its end.
+#[derive(Debug)]
+pub enum BodyError {
+    /// Nothing of it came for the body timeout.
+    Stalled,
+    /// The client is gone, has reset the stream, or sent something malformed.
+    Broken(hyper::Error),
+}
+
+impl fmt::Display for BodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Stalled => "nothing of the request's body came for the body timeout",
+            Self::Broken(_) => "the client is gone or sent a malformed body",
+        })
+    }
+}
+
+impl std::error::Error for BodyError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Stalled => None,
+            Self::Broken(error) => Some(error),
+        }
+    }
+}
+
+struct RequestBody {
+    /// None once it has ended, well or not.
+    incoming: Option<Incoming>,
+    state: Arc<State>,
+    number: u64,
+    /// Runs while the service waits for more.
+    sleep: Option<Sleep>,
+    waiting: bool,
+}
+
+impl RequestBody {
+    fn stalled(&mut self, cx: &mut Context<'_>) -> bool {
+        let common = &self.state.common;
+        if !self.waiting {
+            self.waiting = true;
+            let fresh = common.reactor.sleep(common.config.body_timeout);
+            match &mut self.sleep {
+                Some(sleep) => sleep.reset(fresh.deadline()),
+                None => self.sleep = Some(fresh),
+            }
+        }
+        self.sleep.as_mut().is_some_and(|sleep| Pin::new(sleep).poll(cx).is_ready())
+    }
+
+    fn broken(&mut self, error: hyper::Error) -> BodyError {
+        self.incoming = None;
+        // An HTTP/2 stream whose body breaks is reset already.
+        if !self.state.http2 {
+            self.state.fail(self.number, Fault::Malformed);
+        }
+        BodyError::Broken(error)
+    }
+}
+
+impl HttpBody for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        let Some(incoming) = &mut this.incoming else { return Poll::Ready(None) };
+        match Pin::new(incoming).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                this.waiting = false;
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(this.broken(error)))),
+            Poll::Ready(None) => {
+                this.incoming = None;
+                Poll::Ready(None)
+            }
+            Poll::Pending if this.stalled(cx) => {
+                this.state.fail(this.number, Fault::Stalled);
+                this.state.leave_unread();
+                this.incoming = None;
+                Poll::Ready(Some(Err(BodyError::Stalled)))
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.as_ref().is_none_or(HttpBody::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.as_ref().map_or_else(|| SizeHint::with_exact(0), HttpBody::size_hint)
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        if !self.is_end_stream() {
+            self.state.leave_unread();
+        }
+    }
+}
+
+/// A response's body as hyper gets it.
+#[derive(Debug)]
+pub(crate) struct ResponseBody {
+    pub(crate) kind: Kind,
+    /// The exchange is in flight as long as hyper has its body.
+    pub(crate) _exchange: InFlight,
+}
+
+#[derive(Debug)]
+pub(crate) enum Kind {
+    Body(Body),
+    /// Nothing, but of unknown length until polled: hyper then writes a Content-Length that is not this body's (a 304's).
+    Withheld,
+}
+
+impl HttpBody for ResponseBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match &mut self.kind {
+            Kind::Body(body) => Pin::new(body).poll_frame(cx),
+            Kind::Withheld => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Body(body) => body.is_end_stream(),
+            Kind::Withheld => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Body(body) => body.size_hint(),
+            Kind::Withheld => SizeHint::default(),
+        }
+    }
+}

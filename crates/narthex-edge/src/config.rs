@@ -1,0 +1,58 @@
+//! Limits and timeouts of connections; every default is safe for a server that strangers can reach.
+//!
+//! It is *not* the configuration of a server: what is served where is said elsewhere.
+
+use std::time::Duration;
+
+use crate::forwarded::Trusted;
+
+/// How connections are treated.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// From the first byte of a request to the end of its head, and from connecting to the first byte.
+    pub header_timeout: Duration,
+    /// How long a request's body may make no progress while the service waits for it.
+    pub body_timeout: Duration,
+    /// How long a connection may be idle after a response.
+    pub keep_alive_timeout: Duration,
+    /// Bytes of a request's head, in HTTP/1 with its first line.
+    pub max_header_size: usize,
+    /// Header lines of an HTTP/1 request.
+    pub max_headers: usize,
+    /// Concurrent streams of an HTTP/2 connection.
+    pub h2_max_streams: u32,
+    /// Streams that a peer has reset and nobody has looked at; more end the connection (CVE-2023-44487).
+    pub h2_max_pending_resets: usize,
+    /// Streams that we had to reset for the peer's faults; more end the connection (CVE-2025-8671).
+    pub h2_max_local_resets: usize,
+    /// How often an HTTP/2 peer is asked whether it is still there.
+    pub h2_ping_interval: Duration,
+    /// How long it may take to answer.
+    pub h2_ping_timeout: Duration,
+    /// Connections that the system holds for us before they are accepted.
+    pub backlog: i32,
+    /// Whose `X-Forwarded-*` are believed.
+    pub trusted: Trusted,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            header_timeout: Duration::from_secs(30),
+            body_timeout: Duration::from_mins(1),
+            keep_alive_timeout: Duration::from_secs(75),
+            max_header_size: 64 * 1024,
+            max_headers: HYPERS_MAX_HEADERS,
+            h2_max_streams: 200,
+            h2_max_pending_resets: 20,
+            h2_max_local_resets: 1024,
+            h2_ping_interval: Duration::from_mins(1),
+            h2_ping_timeout: Duration::from_secs(20),
+            backlog: 2048,
+            trusted: Trusted::default(),
+        }
+    }
+}
+
+/// Up to this many hyper keeps headers on the stack; it allocates for any number that is set, even this.
+pub(crate) const HYPERS_MAX_HEADERS: usize = 100;

@@ -1,0 +1,95 @@
+//! A socket as hyper sees it: what was read while the protocol was found out comes first, and what passes is looked at.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::{Buf as _, Bytes};
+use hyper::rt::{Read, ReadBufCursor, Write};
+use narthex_reactor::net::Stream;
+
+use crate::framing::Framing;
+use crate::state::State;
+
+/// A connection's socket.
+#[derive(Debug)]
+pub(crate) struct Io {
+    stream: Stream,
+    /// Read already, and not given to hyper yet.
+    first: Bytes,
+    state: Arc<State>,
+    framing: Framing,
+}
+
+impl Io {
+    pub(crate) fn new(stream: Stream, first: Bytes, state: Arc<State>) -> Self {
+        let mut io = Self { stream, first, state, framing: Framing::default() };
+        see(&mut io.framing, &io.state, &io.first);
+        io
+    }
+
+    pub(crate) fn stream(&self) -> &Stream {
+        &self.stream
+    }
+}
+
+fn see(framing: &mut Framing, state: &State, bytes: &[u8]) {
+    if bytes.is_empty() {
+        return;
+    }
+    if state.http2 {
+        state.read(true, None);
+    } else {
+        let misframed = framing.feed(bytes);
+        state.read(framing.is_between(), misframed);
+    }
+}
+
+impl Read for Io {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if !this.first.is_empty() {
+            let some = this.first.len().min(buffer.remaining());
+            buffer.put_slice(&this.first[..some]);
+            this.first.advance(some);
+            return Poll::Ready(Ok(()));
+        }
+        let (framing, state) = (&mut this.framing, &this.state);
+        this.stream.poll_read_seen(cx, buffer, |bytes| see(framing, state, bytes))
+    }
+}
+
+impl Write for Io {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = self.stream.poll_write(cx, bytes);
+        self.state.wrote(written.is_pending());
+        written
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = self.stream.poll_write_vectored(cx, slices);
+        self.state.wrote(written.is_pending());
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.stream.shutdown())
+    }
+}
