@@ -122,6 +122,11 @@ impl Field {
         self.0.is_map()
     }
 
+    /// Which well-known type it is of, if it is of one.
+    pub(crate) fn well_known(&self) -> Option<WellKnown> {
+        self.0.kind().as_message().and_then(|message| WellKnown::of(message.full_name()))
+    }
+
     /// The message type that has this field.
     pub fn parent(&self) -> Message {
         Message(self.0.parent_message().clone())

@@ -26,7 +26,7 @@ struct Any {
 /// Appends `{"code":5,"message":"...","details":[...]}`.
 ///
 /// `status` is the google.rpc.Status of `grpc-status-details-bin`, which may be empty; of it the details are used, and
-/// its message if `message` is empty. An error must never get lost, so this cannot fail: a detail whose type is not in the
+/// its message where it has one. An error must never get lost, so this cannot fail: a detail whose type is not in the
 /// pool, or that cannot be decoded, is written as `{"@type": ..., "value": base64}`, and details that are no
 /// google.rpc.Status are left out.
 pub fn status_details_to_json(
@@ -38,7 +38,7 @@ pub fn status_details_to_json(
     out: &mut Vec<u8>,
 ) {
     let decoded = RpcStatus::decode(status).unwrap_or_default();
-    let message = if message.is_empty() { &decoded.message } else { message };
+    let message = if decoded.message.is_empty() { message } else { &decoded.message };
     out.extend_from_slice(format!("{{\"code\":{code},\"message\":").as_bytes());
     put_string(message, out);
     if !decoded.details.is_empty() {

@@ -41,7 +41,9 @@ pub fn wire_to_json(
     Writer { options, out }.message(&message)
 }
 
-/// Appends the JSON form of one field of a message given in its wire form; `null` for a message field that is not set.
+/// Appends the JSON form of one field of a message given in its wire form.
+///
+/// A field that is not set gives its default: `{}` for a message, `null` for a well-known type with a JSON form of its own.
 ///
 /// # Errors
 ///
@@ -54,7 +56,8 @@ pub fn wire_to_field_json(
 ) -> Result<(), WriteError> {
     let message = decode(&field.parent(), wire)?;
     let singular = !field.is_list() && !field.is_map();
-    if singular && field.0.supports_presence() && !message.has_field(&field.0) {
+    let text = field.well_known().is_some_and(|known| known != WellKnown::Empty);
+    if singular && text && !message.has_field(&field.0) {
         out.extend_from_slice(b"null");
         return Ok(());
     }

@@ -1,0 +1,40 @@
+//! The Tower layer.
+
+use std::sync::Arc;
+
+use tower_layer::Layer;
+
+use crate::options::Options;
+use crate::route::RouteTable;
+use crate::service::Transcode;
+
+/// Puts the JSON API of a route table in front of a gRPC service.
+///
+/// The service behind must answer gRPC at the paths of the hosted methods; whatever else it answers (a web application)
+/// it gets untouched.
+#[derive(Debug, Clone)]
+pub struct TranscodeLayer {
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// What all requests read.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) table: Arc<RouteTable>,
+    pub(crate) options: Options,
+}
+
+impl TranscodeLayer {
+    /// A layer of these routes and options.
+    pub fn new(table: Arc<RouteTable>, options: Options) -> Self {
+        Self { shared: Arc::new(Shared { table, options }) }
+    }
+}
+
+impl<S> Layer<S> for TranscodeLayer {
+    type Service = Transcode<S>;
+
+    fn layer(&self, inner: S) -> Transcode<S> {
+        Transcode { inner, shared: self.shared.clone() }
+    }
+}

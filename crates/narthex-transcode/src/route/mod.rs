@@ -1,0 +1,148 @@
+//! The route table: which binding an HTTP method and a path match.
+
+mod trie;
+
+use http::uri::PathAndQuery;
+use http::{Method as HttpMethod, Uri};
+use narthex_protojson::{Method, Pool};
+
+use crate::rule::{Binding, Capture, RequestBody, ResponseBody};
+use crate::template::Template;
+use trie::Trie;
+
+/// All routes of a server; built once by [`RouteTable::build`], then read only.
+#[derive(Debug)]
+pub struct RouteTable {
+    pool: Pool,
+    routes: Vec<Route>,
+    trie: Trie,
+    notes: Vec<String>,
+}
+
+/// A compiled binding.
+#[derive(Debug)]
+pub struct Route {
+    place: String,
+    http_method: String,
+    template: Template,
+    target: Uri,
+    pub(crate) captures: Vec<Capture>,
+    pub(crate) input: narthex_protojson::Message,
+    pub(crate) body: RequestBody,
+    pub(crate) response: ResponseBody,
+}
+
+/// A route with the part of the path that its template describes.
+#[derive(Debug, Clone, Copy)]
+pub struct Match<'t, 'p> {
+    /// The route that matches.
+    pub route: &'t Route,
+    index: usize,
+    path: &'p str,
+}
+
+impl Route {
+    pub(crate) fn new(method: &Method, binding: Binding) -> Self {
+        let Binding { place, http_method, template, captures, body, response } = binding;
+        let path = PathAndQuery::try_from(method.path()).expect("protobuf names are valid in a path");
+        Self {
+            place,
+            http_method,
+            template,
+            target: Uri::from(path),
+            captures,
+            input: method.input(),
+            body,
+            response,
+        }
+    }
+
+    /// The gRPC method and which of its bindings this is.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// The HTTP method, `*` for all.
+    pub fn http_method(&self) -> &str {
+        &self.http_method
+    }
+
+    /// The path template.
+    pub fn template(&self) -> &Template {
+        &self.template
+    }
+
+    /// The path of the gRPC method (`/shop.v1.ShopService/GetBook`).
+    pub fn target(&self) -> &Uri {
+        &self.target
+    }
+}
+
+impl RouteTable {
+    pub(crate) fn new(pool: Pool) -> Self {
+        Self { pool, routes: Vec::new(), trie: Trie::default(), notes: Vec::new() }
+    }
+
+    pub(crate) fn insert(&mut self, route: Route) {
+        self.trie.insert(&route.template, &route.http_method, self.routes.len());
+        self.routes.push(route);
+    }
+
+    pub(crate) fn note(&mut self, note: String) {
+        self.notes.push(note);
+    }
+
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    pub(crate) fn route(&self, index: usize) -> &Route {
+        &self.routes[index]
+    }
+
+    /// All routes, in the order of the services, their methods and bindings.
+    pub fn routes(&self) -> &[Route] {
+        &self.routes
+    }
+
+    /// What an operator should know at start, a line each: what is annotated but not served as JSON.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// The route of a request, without allocating.
+    ///
+    /// `path` is as it came, percent-encoded and without the query. A slash at its end means nothing. HEAD goes to a GET
+    /// binding where none has HEAD of its own.
+    pub fn find<'p>(&self, method: &HttpMethod, path: &'p str) -> Option<Match<'_, 'p>> {
+        let (index, path) = self.trie.find(method.as_str(), path)?;
+        Some(Match { route: &self.routes[index], index, path })
+    }
+
+    /// The HTTP methods bound to a path, sorted; with HEAD where there is GET. Empty if nothing is.
+    pub fn allowed(&self, path: &str) -> Vec<&str> {
+        self.trie.methods(path)
+    }
+}
+
+impl<'p> Match<'_, 'p> {
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
+    /// The text of a variable, still percent-encoded.
+    pub(crate) fn text(&self, capture: &Capture) -> &'p str {
+        let start = nth_segment(self.path, capture.start);
+        if capture.rest {
+            return start;
+        }
+        let after = nth_segment(start, capture.end - capture.start);
+        let text = &start[..start.len() - after.len()];
+        if after.is_empty() { text } else { text.strip_suffix('/').unwrap_or(text) }
+    }
+}
+
+/// What is left of `path` after `n` segments and the slashes behind them.
+fn nth_segment(path: &str, n: usize) -> &str {
+    (0..n).fold(path, |rest, _| rest.split_once('/').map_or("", |(_, rest)| rest))
+}

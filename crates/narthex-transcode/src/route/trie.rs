@@ -1,0 +1,160 @@
+//! The trie of templates.
+//!
+//! One node a segment. At each node a literal goes before `*`, and `*` before `**`; a path that fails further down is
+//! tried again with the next. At the end the exact HTTP method goes before `*`.
+
+use percent_encoding::percent_decode_str;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::template::{Segment, Template};
+
+#[derive(Debug)]
+pub(super) struct Trie {
+    nodes: Vec<Node>,
+    verbs: FxHashSet<String>,
+}
+
+#[derive(Debug, Default)]
+struct Node {
+    /// Children by the text of their segment, decoded.
+    literals: FxHashMap<Box<[u8]>, usize>,
+    any: Option<usize>,
+    /// Templates that end here.
+    ends: Vec<Leaf>,
+    /// Templates that end here with `**`.
+    rests: Vec<Leaf>,
+}
+
+#[derive(Debug)]
+struct Leaf {
+    verb: Option<Box<str>>,
+    method: Box<str>,
+    route: usize,
+}
+
+impl Default for Trie {
+    fn default() -> Self {
+        Self { nodes: vec![Node::default()], verbs: FxHashSet::default() }
+    }
+}
+
+impl Trie {
+    pub(super) fn insert(&mut self, template: &Template, method: &str, route: usize) {
+        let leaf = Leaf { verb: template.verb.as_deref().map(Box::from), method: method.into(), route };
+        self.verbs.extend(template.verb.clone());
+        let mut node = 0;
+        for segment in &template.segments {
+            node = match segment {
+                Segment::Literal(text) => {
+                    let text: Box<[u8]> = percent_decode_str(text).collect();
+                    let next = self.nodes.len();
+                    let child = *self.nodes[node].literals.entry(text).or_insert(next);
+                    self.grow(child)
+                }
+                Segment::Any => {
+                    let next = self.nodes.len();
+                    let child = *self.nodes[node].any.get_or_insert(next);
+                    self.grow(child)
+                }
+                Segment::Rest => {
+                    self.nodes[node].rests.push(leaf);
+                    return;
+                }
+            };
+        }
+        self.nodes[node].ends.push(leaf);
+    }
+
+    fn grow(&mut self, child: usize) -> usize {
+        if child == self.nodes.len() {
+            self.nodes.push(Node::default());
+        }
+        child
+    }
+
+    /// The route of a request and the path it describes, without the slashes around it and without the verb.
+    pub(super) fn find<'p>(&self, method: &str, path: &'p str) -> Option<(usize, &'p str)> {
+        let get = if method == "HEAD" { "GET" } else { method };
+        self.readings(path).find_map(|(path, verb)| {
+            let found = self.walk(0, path, &mut |leaves| {
+                let bound = |method: &str| {
+                    leaves.iter().find(|leaf| leaf.verb.as_deref() == verb && *leaf.method == *method)
+                };
+                bound(method).or_else(|| bound(get)).or_else(|| bound("*")).map(|leaf| leaf.route)
+            });
+            found.map(|route| (route, path.unwrap_or_default()))
+        })
+    }
+
+    pub(super) fn methods(&self, path: &str) -> Vec<&str> {
+        let mut methods = Vec::new();
+        for (path, verb) in self.readings(path) {
+            self.walk(0, path, &mut |leaves| -> Option<()> {
+                let bound = leaves.iter().filter(|leaf| leaf.verb.as_deref() == verb);
+                methods.extend(bound.map(|leaf| &*leaf.method));
+                None
+            });
+        }
+        if methods.contains(&"GET") {
+            methods.push("HEAD");
+        }
+        methods.sort_unstable();
+        methods.dedup();
+        methods
+    }
+
+    /// How a path can be read: with a verb some template has, then as it is. `None` for the path `/`.
+    fn readings<'p>(&self, path: &'p str) -> impl Iterator<Item = (Option<&'p str>, Option<&'p str>)> {
+        let trimmed = path.strip_prefix('/').map(|path| path.trim_end_matches('/'));
+        let split = |path: &'p str| {
+            let (head, verb) = path.rsplit_once(':')?;
+            (!verb.contains('/') && self.verbs.contains(verb)).then_some((head, verb))
+        };
+        let with_verb = trimmed.filter(|_| !self.verbs.is_empty()).and_then(split);
+        let some = |path: &'p str| Some(path).filter(|path| !path.is_empty());
+        with_verb
+            .map(|(path, verb)| (some(path), Some(verb)))
+            .into_iter()
+            .chain(trimmed.map(|path| (some(path), None)))
+    }
+
+    /// Visits the templates that describe `path`, most specific first, until `visit` gives something.
+    fn walk<'t, R>(
+        &'t self,
+        node: usize,
+        path: Option<&str>,
+        visit: &mut impl FnMut(&'t [Leaf]) -> Option<R>,
+    ) -> Option<R> {
+        let node = &self.nodes[node];
+        let Some(path) = path else {
+            return visit(&node.ends).or_else(|| visit(&node.rests));
+        };
+        let (segment, rest) = path.split_once('/').map_or((path, None), |(a, b)| (a, Some(b)));
+        if let Some(child) = node.literal(segment)
+            && let Some(found) = self.walk(child, rest, visit)
+        {
+            return Some(found);
+        }
+        if let Some(child) = node.any
+            && !segment.is_empty()
+            && let Some(found) = self.walk(child, rest, visit)
+        {
+            return Some(found);
+        }
+        if node.rests.is_empty() { None } else { visit(&node.rests) }
+    }
+}
+
+impl Node {
+    fn literal(&self, segment: &str) -> Option<usize> {
+        if self.literals.is_empty() {
+            return None;
+        }
+        if !segment.contains('%') {
+            return self.literals.get(segment.as_bytes()).copied();
+        }
+        // Escaped text is rare: compare it with each child rather than decode it into memory.
+        let same = |text: &[u8]| percent_decode_str(segment).eq(text.iter().copied());
+        self.literals.iter().find(|(text, _)| same(text)).map(|(_, child)| *child)
+    }
+}

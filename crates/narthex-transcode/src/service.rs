@@ -1,0 +1,138 @@
+//! The service: which requests are ours, and what happens to them.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::{self, HeaderValue};
+use http::request::Parts;
+use http::{Method, Request, Response};
+use narthex_wire::{Body, CollectError, Status, is_grpc};
+use tower_service::Service;
+
+use crate::bind;
+use crate::error::Rejection;
+use crate::future::ResponseFuture;
+use crate::layer::Shared;
+use crate::request;
+use crate::response;
+use crate::rule::RequestBody;
+
+/// See [`TranscodeLayer`](crate::TranscodeLayer).
+#[derive(Debug, Clone)]
+pub struct Transcode<S> {
+    pub(crate) inner: S,
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl<S> Service<Request<Body>> for Transcode<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = ResponseFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        if is_grpc(request.headers()) {
+            return ResponseFuture::forward(self.inner.call(request));
+        }
+        match Plan::of(&request, &self.shared) {
+            None => ResponseFuture::forward(self.inner.call(request)),
+            Some(Ok(plan)) => {
+                // A clone goes along, since the body is read before the call; the one that is ready is used up.
+                let clone = self.inner.clone();
+                let ready = std::mem::replace(&mut self.inner, clone);
+                ResponseFuture::transcode(transcode(ready, request, plan, self.shared.clone()))
+            }
+            Some(Err(response)) => ResponseFuture::ready(*response),
+        }
+    }
+}
+
+/// What is known of a request from its head.
+struct Plan {
+    route: usize,
+    /// What query and path set, as wire to come after the body.
+    tail: Vec<u8>,
+}
+
+impl Plan {
+    /// `None` if the request is not ours, an answer if it goes no further.
+    fn of(request: &Request<Body>, shared: &Shared) -> Option<Result<Self, Box<Response<Body>>>> {
+        let path = request.uri().path();
+        let Some(found) = shared.table.find(request.method(), path) else {
+            return shared.options.owns(path).then(|| Err(Box::new(no_route(request, shared))));
+        };
+        let mut tail = Vec::new();
+        let checked = request::check_body(found.route, request.headers(), &shared.options)
+            .and_then(|()| bind::bind_target(&found, request.uri().query(), &shared.options, &mut tail));
+        Some(match checked {
+            Ok(()) => Ok(Self { route: found.index(), tail }),
+            Err(rejection) => Err(Box::new(refuse(rejection, request.method(), shared))),
+        })
+    }
+}
+
+/// 405 if another HTTP method is bound to the path, else 404.
+fn no_route(request: &Request<Body>, shared: &Shared) -> Response<Body> {
+    let path = request.uri().path().to_owned();
+    let allowed = shared.table.allowed(&path);
+    if allowed.is_empty() {
+        return refuse(Rejection::NoRoute { path }, request.method(), shared);
+    }
+    let allow = HeaderValue::try_from(allowed.join(", ")).expect("HTTP methods are valid in a header");
+    let method = request.method().to_string();
+    let mut response = refuse(Rejection::Method { method, path }, request.method(), shared);
+    response.headers_mut().insert(header::ALLOW, allow);
+    response
+}
+
+fn refuse(rejection: Rejection, method: &Method, shared: &Shared) -> Response<Body> {
+    let http = rejection.http();
+    let response = response::status_response(&rejection.into(), http, shared.table.pool(), &shared.options);
+    if method == Method::HEAD { response::without_body(response) } else { response }
+}
+
+async fn transcode<S>(mut inner: S, request: Request<Body>, plan: Plan, shared: Arc<Shared>) -> Response<Body>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+{
+    let (mut head, body) = request.into_parts();
+    let method = head.method.clone();
+    let route = shared.table.route(plan.route);
+    let message = match message(&head, body, &plan, &shared).await {
+        Ok(message) => message,
+        Err(rejection) => return refuse(rejection, &method, &shared),
+    };
+    request::to_grpc(&mut head, route);
+    let Ok(answer) = inner.call(Request::from_parts(head, Body::full(message))).await;
+    let response = response::from_grpc(answer, route, shared.table.pool(), &shared.options).await;
+    if method == Method::HEAD { response::without_body(response) } else { response }
+}
+
+/// The request message in its envelope.
+async fn message(head: &Parts, body: Body, plan: &Plan, shared: &Shared) -> Result<Bytes, Rejection> {
+    let route = shared.table.route(plan.route);
+    let options = &shared.options;
+    let body = match route.body {
+        RequestBody::None => Bytes::new(),
+        _ => {
+            body.collect(options.max_body)
+                .await
+                .map_err(|error| match error {
+                    CollectError::TooLarge { limit } => Rejection::TooLarge { limit },
+                    CollectError::Body(error) => Rejection::Incomplete(Status::from_body_error(error)),
+                })?
+                .data
+        }
+    };
+    let content_type = head.headers.get(header::CONTENT_TYPE).map_or(&[][..], HeaderValue::as_bytes);
+    bind::bind_body(route, &body, content_type, &plan.tail, options)
+}

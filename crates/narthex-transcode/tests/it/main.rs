@@ -1,0 +1,11 @@
+//! Tests of the crate as its users see it.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod layer;
+mod property;
+mod requests;
+mod responses;
+mod routes;
+mod schema;
+mod support;

@@ -1,0 +1,240 @@
+//! HTTP requests to gRPC messages.
+
+use narthex_transcode::{Options, UnknownQuery};
+use serde_json::json;
+
+use crate::support::{echo, exchange, request, send};
+
+#[test]
+fn path_variables_and_query_parameters_set_fields() {
+    let got =
+        send("GET", "/api/books/7?genre=GENRE_POETRY&tags=a&tags=b%20c&like.author.name=Ann&full=false", "");
+    assert_eq!(
+        got.called("GetBook", "shop.v1.GetBookRequest"),
+        json!({"id": "7", "genre": "GENRE_POETRY", "tags": ["a", "b c"], "like": {"author": {"name": "Ann"}}, "full": false})
+    );
+    assert_eq!(got.status, 200);
+}
+
+#[test]
+fn query_names_are_proto_or_json_names_and_values_follow_protojson() {
+    let got = send(
+        "GET",
+        "/api/books/1?like.printedAt=2024-02-29T12:00:00Z&like.pages=0&like.cover=-_A&like.genre=1",
+        "",
+    );
+    assert_eq!(
+        got.called("GetBook", "shop.v1.GetBookRequest")["like"],
+        json!({"printedAt": "2024-02-29T12:00:00Z", "pages": 0, "cover": "+/A=", "genre": "GENRE_POETRY"})
+    );
+}
+
+#[test]
+fn a_variable_wins_over_query_and_body() {
+    let got = send("GET", "/api/books/7?id=8", "");
+    assert_eq!(got.called("GetBook", "shop.v1.GetBookRequest"), json!({"id": "7"}));
+    let got = send("PATCH", "/api/books/7", r#"{"id": 8, "title": "T"}"#);
+    assert_eq!(
+        got.called("UpdateBook", "shop.v1.UpdateBookRequest"),
+        json!({"book": {"id": "7", "title": "T"}})
+    );
+    // Also when its value is the default, which protobuf would not send.
+    let got = send("POST", "/api/books/0:restock", r#"{"id": 8}"#);
+    assert_eq!(got.called("Restock", "shop.v1.Book"), json!({}));
+}
+
+#[test]
+fn the_last_value_of_a_singular_field_wins() {
+    let got = send("GET", "/api/books?page_size=1&pageSize=2", "");
+    assert_eq!(got.called("ListBooks", "shop.v1.ListBooksRequest"), json!({"pageSize": 2}));
+}
+
+#[test]
+fn a_body_is_the_message_or_one_field() {
+    let got = send("POST", "/api/books/3:restock", r#"{"title": "T", "author": {"born": 1800}}"#);
+    assert_eq!(
+        got.called("Restock", "shop.v1.Book"),
+        json!({"id": "3", "title": "T", "author": {"born": 1800}})
+    );
+    let got = send("POST", "/api/books?update_mask=title,printedAt", r#"{"title": "T"}"#);
+    assert_eq!(
+        got.called("CreateBook", "shop.v1.UpdateBookRequest"),
+        json!({"book": {"title": "T"}, "updateMask": "title,printedAt"})
+    );
+    let got = send("PUT", "/api/books/3/tags", r#"["a", "b"]"#);
+    assert_eq!(got.called("Retag", "shop.v1.GetBookRequest"), json!({"id": "3", "tags": ["a", "b"]}));
+}
+
+#[test]
+fn an_empty_body_is_an_empty_message() {
+    let got = send("POST", "/api/books/3:restock", "");
+    assert_eq!(got.called("Restock", "shop.v1.Book"), json!({"id": "3"}));
+    let got = send("POST", "/api/books", "");
+    assert_eq!(got.called("CreateBook", "shop.v1.UpdateBookRequest"), json!({"book": {}}));
+    let got = send("PUT", "/api/books/3/tags", "");
+    assert_eq!(got.called("Retag", "shop.v1.GetBookRequest"), json!({"id": "3"}));
+}
+
+#[test]
+fn a_body_nobody_asked_for_is_not_read() {
+    let got = send("GET", "/api/books/3", "{ no json");
+    assert_eq!(got.called("GetBook", "shop.v1.GetBookRequest"), json!({"id": "3"}));
+}
+
+#[test]
+fn escapes_in_variables() {
+    let name = |target| send("GET", target, "").called_name();
+    assert_eq!(name("/api/any/a%2Fb%20c"), "a/b c");
+    assert_eq!(name("/api/any/%E4%B8%96+"), "世+");
+    // A variable of several segments keeps the slash escaped, else it could not be told from a separator.
+    assert_eq!(name("/api/shelves/a%2Fb%20c"), "shelves/a%2Fb c");
+    assert_eq!(name("/api/paths/a/b%2fc//%252F"), "a/b%2fc//%2F");
+    assert_eq!(name("/api/paths"), "");
+}
+
+impl crate::support::Exchange {
+    fn called_name(&self) -> String {
+        let message = self.seen.as_ref().unwrap().message("shop.v1.NameRequest");
+        message["name"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+#[test]
+fn unknown_query_parameters_are_named() {
+    for (target, name) in [
+        ("/api/books/1?nope=1", "nope"),
+        ("/api/books/1?tags=a&like.nope=1", "like.nope"),
+        ("/api/books/1?id.nope=1", "id.nope"),
+        ("/api/books/1?tags.nope=1", "tags.nope"),
+        ("/api/books/1?TAGS=a", "TAGS"),
+        ("/api/books/1?no%20pe", "no pe"),
+    ] {
+        let (code, message) = send("GET", target, "").refused(400);
+        assert_eq!((code, message), (3, format!("unknown query parameter {name:?}")));
+    }
+    // http.proto: with body "*" there are none.
+    let (_, message) = send("POST", "/api/books/1:restock?title=x", "{}").refused(400);
+    assert_eq!(message, "unknown query parameter \"title\"");
+
+    let options = Options { unknown_query: UnknownQuery::Ignore, ..Options::default() };
+    let got = exchange(options, request("GET", "/api/books/1?nope=1&full=true", ""), echo);
+    assert_eq!(got.called("GetBook", "shop.v1.GetBookRequest"), json!({"id": "1", "full": true}));
+}
+
+#[test]
+fn values_that_do_not_fit_are_named() {
+    for (target, message) in [
+        ("/api/books/x", "path variable \"id\": \"x\" is no int64"),
+        ("/api/books/9223372036854775808", "path variable \"id\": 9223372036854775808 does not fit int64"),
+        ("/api/books/1?full=1", "query parameter \"full\": \"1\" is no bool; it is true or false"),
+        ("/api/books/1?genre=poetry", "query parameter \"genre\": \"poetry\" is no value of shop.v1.Genre"),
+        ("/api/books/1?like=x", "query parameter \"like\": text is no shop.v1.Book"),
+        ("/api/books?page_token=%zz", "query parameter \"page_token\": \"%\" takes two hexadecimal digits"),
+        ("/api/books?page_token=%ff", "query parameter \"page_token\": it is not UTF-8"),
+        ("/api/any/%ff", "path variable \"name\": it is not UTF-8"),
+    ] {
+        assert_eq!(send("GET", target, "").refused(400), (3, message.to_owned()));
+    }
+}
+
+#[test]
+fn plus_is_a_space_only_if_asked_for() {
+    let target = "/api/books?page_token=a+b%2B";
+    let got = send("GET", target, "");
+    assert_eq!(got.called("ListBooks", "shop.v1.ListBooksRequest"), json!({"pageToken": "a+b+"}));
+    let options = Options { plus_is_space: true, ..Options::default() };
+    let got = exchange(options, request("GET", target, ""), echo);
+    assert_eq!(got.called("ListBooks", "shop.v1.ListBooksRequest"), json!({"pageToken": "a b+"}));
+}
+
+#[test]
+fn bad_json_says_where() {
+    for (body, place) in [
+        ("{\"title\": \"T\",\n \"id\": }", "id: expected value at line 2 column 8"),
+        ("{\"author\": {\"born\": \"x\"}}", "author.born: \"x\" is no int32 at line 1 column 23"),
+        ("{\"tags\": [\"a\", 1]}", "tags[1]: invalid type: integer `1`, expected string at line 1 column 16"),
+        ("{\"titel\": 1}", "shop.v1.Book has no field \"titel\" at line 1 column 8"),
+        ("{} {}", "trailing characters at line 1 column 4"),
+    ] {
+        let (code, message) = send("POST", "/api/books/1:restock", body).refused(400);
+        assert_eq!((code, message), (3, format!("the body does not fit the request: {place}")));
+    }
+    let (_, message) = send("POST", "/api/books", "{\"title\": 1}").refused(400);
+    assert!(message.contains("book.title: invalid type"), "{message}");
+}
+
+#[test]
+fn only_json_is_json() {
+    let with_type = |content_type: &str| {
+        let mut request = request("POST", "/api/books/1:restock", "{}");
+        request.headers_mut().insert("content-type", content_type.parse().unwrap());
+        exchange(Options::default(), request, echo)
+    };
+    for content_type in
+        ["application/json; charset=utf-8", "Application/JSON", "application/merge-patch+json"]
+    {
+        assert_eq!(with_type(content_type).status, 200, "{content_type}");
+    }
+    for content_type in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
+    {
+        assert_eq!(with_type(content_type).refused(415).0, 3, "{content_type}");
+    }
+    let mut zipped = request("POST", "/api/books/1:restock", "{}");
+    zipped.headers_mut().insert("content-encoding", "gzip".parse().unwrap());
+    assert_eq!(exchange(Options::default(), zipped, echo).refused(415).0, 3);
+}
+
+#[test]
+fn a_body_over_the_limit_is_413() {
+    let options = || Options { max_body: 10, ..Options::default() };
+    let long = "{\"title\": \"long\"}";
+    assert_eq!(exchange(options(), request("POST", "/api/books", long), echo).refused(413).0, 8);
+    let mut announced = request("POST", "/api/books", "{}");
+    announced.headers_mut().insert("content-length", "11".parse().unwrap());
+    assert_eq!(exchange(options(), announced, echo).refused(413).0, 8);
+    assert_eq!(exchange(options(), request("POST", "/api/books", "{}        "), echo).status, 200);
+}
+
+#[test]
+fn the_head_is_that_of_a_grpc_call() {
+    let mut request = request("GET", "/api/books/1?full=true", "");
+    for (name, value) in
+        [("authorization", "Bearer t"), ("accept-encoding", "gzip"), ("grpc-timeout", "2S"), ("host", "shop")]
+    {
+        request.headers_mut().insert(name, value.parse().unwrap());
+    }
+    request.extensions_mut().insert("kept");
+    let seen = exchange(Options::default(), request, echo).seen.unwrap().request;
+    assert_eq!(
+        (seen.method.as_str(), seen.uri.to_string().as_str()),
+        ("POST", "/shop.v1.ShopService/GetBook")
+    );
+    let mut headers: Vec<String> =
+        seen.headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
+    headers.sort();
+    assert_eq!(
+        headers,
+        ["authorization: Bearer t", "content-type: application/grpc", "grpc-timeout: 2S", "te: trailers"]
+    );
+    assert_eq!(seen.extensions.get::<&str>(), Some(&"kept"));
+}
+
+#[test]
+fn http_bodies_pass_as_they_are() {
+    let mut upload = request("PUT", "/api/files/a.txt", "\u{1}not json");
+    upload.headers_mut().insert("content-type", "text/x; charset=utf-8".parse().unwrap());
+    let got = exchange(Options::default(), upload, echo);
+    assert_eq!(
+        got.called("Upload", "shop.v1.UploadRequest"),
+        json!({"name": "a.txt", "file": {"contentType": "text/x; charset=utf-8", "data": "AW5vdCBqc29u"}})
+    );
+    assert_eq!(
+        (got.header("content-type"), &got.body[..]),
+        (Some("text/x; charset=utf-8"), &b"\x01not json"[..])
+    );
+
+    let got = send("POST", "/api/echo", "[1 ,2]");
+    assert_eq!((got.header("content-type"), &got.body[..]), (Some("application/json"), &b"[1 ,2]"[..]));
+    let got = send("POST", "/api/echo", "");
+    assert_eq!((got.header("content-type"), got.body.len()), (Some("application/octet-stream"), 0));
+}
