@@ -5,6 +5,10 @@
 //! in between (the count moved). Whoever finds it cleared leaves a waker *and then looks again*, so an event that comes
 //! between the two is not lost.
 //!
+//! A read that filled only part of its buffer clears the bit too, and saves the read that would say so: what comes later
+//! is another event, and an end that came with the data is known from the second bit. (A peer that sends TCP urgent data or
+//! passes descriptors over a UNIX socket cuts reads short by that, and may wait for its own next write.)
+//!
 //! It is not a queue of waiters: the last task that waits in a direction is the one that is woken.
 
 use std::io;
@@ -17,7 +21,7 @@ use parking_lot::Mutex;
 use rustix::io::Errno;
 use slab::Slab;
 
-use crate::poller::REPORTS_END;
+use crate::poller::Event;
 use crate::shared::Shared;
 
 const READY: u64 = 1;
@@ -36,38 +40,40 @@ struct Slots {
 
 /// A key holds a slot's index in its lower half and the generation of what lies there in its upper: an event of a
 /// descriptor closed since finds another generation.
-fn key(index: usize, generation: u32) -> usize {
-    index | (generation as usize) << 32
+fn key(index: usize, generation: u32) -> u64 {
+    index as u64 | u64::from(generation) << 32
+}
+
+/// The slot and the generation that a key is made of.
+fn parts(key: u64) -> (usize, u32) {
+    (usize::try_from(key & 0xffff_ffff).unwrap_or(usize::MAX), (key >> 32) as u32)
 }
 
 impl Sources {
-    fn insert(&self, source: Arc<Source>) -> usize {
+    fn insert(&self, source: Arc<Source>) -> u64 {
         let mut slots = self.0.lock();
         slots.generation = slots.generation.wrapping_add(1) & 0x7fff_ffff;
         let generation = slots.generation;
         key(slots.slots.insert((generation, source)), generation)
     }
 
-    fn remove(&self, key: usize) {
-        let source = self.0.lock().slots.try_remove(key & 0xffff_ffff);
+    fn remove(&self, key: u64) {
+        let source = self.0.lock().slots.try_remove(parts(key).0);
         drop(source);
     }
 
     /// Marks what the events say and hands over the wakers of those that waited for it.
-    pub(crate) fn dispatch(
-        &self,
-        events: impl Iterator<Item = crate::poller::Event>,
-        wakers: &mut Vec<Waker>,
-    ) -> bool {
+    pub(crate) fn dispatch(&self, events: impl Iterator<Item = Event>, wakers: &mut Vec<Waker>) -> bool {
         let mut timer = false;
         let slots = self.0.lock();
         for event in events {
-            let crate::poller::Event::Io { key, readable, writable, ended } = event else {
+            let Event::Io { key, readable, writable, ended } = event else {
                 timer = true;
                 continue;
             };
-            match slots.slots.get(key & 0xffff_ffff) {
-                Some((generation, source)) if *generation as usize == key >> 32 => {
+            let (index, generation) = parts(key);
+            match slots.slots.get(index) {
+                Some((current, source)) if *current == generation => {
                     source.mark(readable, writable, ended, wakers);
                 }
                 _ => {} // Closed since.
@@ -147,7 +153,7 @@ impl Direction {
 pub(crate) struct Io {
     shared: Arc<Shared>,
     source: Arc<Source>,
-    key: usize,
+    key: u64,
     fd: OwnedFd,
 }
 
@@ -187,7 +193,7 @@ impl Io {
                 Err(Errno::INTR) => {}
                 Err(error) => return Poll::Ready(Err(error.into())),
                 Ok(value) => {
-                    if REPORTS_END && seen & ENDED == 0 && drained(&value) {
+                    if seen & ENDED == 0 && drained(&value) {
                         direction.clear(seen);
                     }
                     return Poll::Ready(Ok(value));

@@ -1,37 +1,45 @@
-//! The one place that knows how the kernel reports readiness: epoll through `polling`, a timerfd for the timers.
+//! The one place that knows how the kernel reports readiness: epoll, an eventfd for wakes, a timerfd for the timers.
 //!
 //! The rest of the crate registers a socket once, edge-triggered, and asks for events; it never re-arms anything on the
 //! way of a request. Write interest is added the first time a write would block: a socket that never fills its buffer
-//! then causes no event for being writable (a UNIX socket would at each read of its peer).
+//! then causes no event for being writable (a UNIX socket would at each read of its peer). The eventfd and the timerfd
+//! are edge-triggered too, so neither is ever read: a write or an expiry is one event, and a wait that reported it has
+//! made the descriptor silent again.
 //!
-//! Cost, read in polling 3.11's source: a [`Poller::wait`] is `timerfd_settime`, `epoll_ctl`, `epoll_wait`, `read` of
-//! its eventfd and `epoll_ctl`, also when nothing is ready, and `EPOLLRDHUP` cannot be asked for. Its own timeout is not
-//! used: left armed by a wait that ended early, it would make the descriptor readable with nothing to do.
+//! A [`Poller::wait`] is one system call. The crate `polling` was tried first and takes five (it sets a timerfd and reads
+//! and re-arms an eventfd around each `epoll_wait`), and cannot ask for `EPOLLRDHUP`, without which an end of file may
+//! hide behind a short read, so each request costs a read more.
 //!
 //! It is not an abstraction over systems: another system gets another file with these functions.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use polling::{Event as RawEvent, PollMode};
-use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec};
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::event::{EventfdFlags, Timespec, eventfd};
+use rustix::io::Errno;
+use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags};
 
-/// Whether the end of a peer's data is reported apart from the data. Where it is not, a read that came back short may
-/// have an end of file behind it that no further event announces, so only `EAGAIN` says that a socket is drained.
-pub(crate) const REPORTS_END: bool = false;
+/// Keys that no registered descriptor has: those are below [`WAKE_KEY`].
+const TIMER_KEY: u64 = u64::MAX;
+const WAKE_KEY: u64 = u64::MAX - 1;
 
-const TIMER_KEY: usize = usize::MAX - 1;
+/// Events taken by one wait. What is left stays for the next, and keeps the descriptor readable.
+const EVENTS: usize = 256;
 
 /// The epoll instance, what wakes it from other threads, and its timer.
 #[derive(Debug)]
 pub(crate) struct Poller {
-    poller: polling::Poller,
+    epoll: OwnedFd,
+    wake: OwnedFd,
     timer: OwnedFd,
 }
 
 /// A buffer for what a wait reports.
-pub(crate) struct Events(polling::Events);
+#[derive(Debug)]
+pub(crate) struct Events(Vec<Event>);
 
 /// What happened to one source.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +49,7 @@ pub(crate) enum Event {
     /// A registered descriptor changed.
     Io {
         /// The key it was registered with.
-        key: usize,
+        key: u64,
         /// A read may succeed.
         readable: bool,
         /// A write may succeed.
@@ -52,46 +60,41 @@ pub(crate) enum Event {
 }
 
 impl Poller {
-    #[expect(unsafe_code, reason = "polling asks for a promise about the descriptor's life")]
     pub(crate) fn new() -> io::Result<Self> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         let timer = rustix::time::timerfd_create(
             TimerfdClockId::Monotonic,
             TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK,
         )?;
-        let poller = polling::Poller::new()?;
-        // SAFETY: the timer is dropped with the poller, after the epoll instance (fields drop in order).
-        unsafe { poller.add_with_mode(&timer, RawEvent::readable(TIMER_KEY), PollMode::Edge) }?;
-        Ok(Self { poller, timer })
+        epoll::add(&epoll, &wake, EventData::new_u64(WAKE_KEY), EventFlags::IN | EventFlags::ET)?;
+        epoll::add(&epoll, &timer, EventData::new_u64(TIMER_KEY), EventFlags::IN | EventFlags::ET)?;
+        Ok(Self { epoll, wake, timer })
     }
 
     /// Reports edges of `fd` under `key` until [`deregister`](Self::deregister), which has to come before it is closed.
-    #[expect(unsafe_code, reason = "polling asks for a promise about the descriptor's life")]
-    pub(crate) fn register(&self, fd: BorrowedFd<'_>, key: usize, write: bool) -> io::Result<()> {
-        // SAFETY: `io::Io`, the only caller, owns the descriptor and deregisters it when dropped.
-        unsafe { self.poller.add_with_mode(&fd, RawEvent::new(key, true, write), PollMode::Edge) }
+    pub(crate) fn register(&self, fd: BorrowedFd<'_>, key: u64, write: bool) -> io::Result<()> {
+        Ok(epoll::add(&self.epoll, fd, EventData::new_u64(key), interest(write))?)
     }
 
     /// Reports from now on when `fd` may be written, at once if it may be already.
-    pub(crate) fn add_write(&self, fd: BorrowedFd<'_>, key: usize) -> io::Result<()> {
-        self.poller.modify_with_mode(fd, RawEvent::all(key), PollMode::Edge)
+    pub(crate) fn add_write(&self, fd: BorrowedFd<'_>, key: u64) -> io::Result<()> {
+        Ok(epoll::modify(&self.epoll, fd, EventData::new_u64(key), interest(true))?)
     }
 
     /// Reports no more of `fd`.
     pub(crate) fn deregister(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
-        self.poller.delete(fd)
+        Ok(epoll::delete(&self.epoll, fd)?)
     }
 
     /// Sets the timer to run out once, `after` from now.
     pub(crate) fn arm(&self, after: Duration) -> io::Result<()> {
         // Zero would disarm it, and a year is for ever: whoever waits looks at the clock again when woken.
         let after = after.clamp(Duration::from_nanos(1), Duration::from_hours(365 * 24));
-        let it_value = Timespec::try_from(after).map_err(|_| rustix::io::Errno::INVAL)?;
+        let it_value = Timespec::try_from(after).map_err(|_| Errno::INVAL)?;
         let it_interval = Timespec { tv_sec: 0, tv_nsec: 0 };
-        rustix::time::timerfd_settime(
-            &self.timer,
-            TimerfdTimerFlags::empty(),
-            &Itimerspec { it_interval, it_value },
-        )?;
+        let flags = TimerfdTimerFlags::empty();
+        rustix::time::timerfd_settime(&self.timer, flags, &Itimerspec { it_interval, it_value })?;
         Ok(())
     }
 
@@ -100,37 +103,62 @@ impl Poller {
     /// It ends a pending [`notify`](Self::notify). Only the thread that drives may call it.
     pub(crate) fn wait(&self, events: &mut Events, block: bool) -> io::Result<()> {
         events.0.clear();
-        let timeout = if block { None } else { Some(Duration::ZERO) };
-        self.poller.wait(&mut events.0, timeout)?;
+        let timeout = if block { None } else { Some(&Timespec { tv_sec: 0, tv_nsec: 0 }) };
+        // On the stack, not kept: the kernel's events hold pointers, so they could not change threads with the buffer.
+        let mut buffer = [const { MaybeUninit::uninit() }; EVENTS];
+        match epoll::wait(&self.epoll, &mut buffer, timeout) {
+            Ok((reported, _)) => events.0.extend(reported.iter().filter_map(event)),
+            // A signal, for the outer loop to see; the caller looks around and waits again.
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
         Ok(())
     }
 
     /// Makes the descriptor readable until the next wait, or ends the current one.
     pub(crate) fn notify(&self) {
-        if let Err(error) = self.poller.notify() {
+        // Nobody reads the count, so it would overflow after five centuries of a notification each nanosecond.
+        if let Err(error) = rustix::io::write(&self.wake, &1_u64.to_ne_bytes()) {
             tracing::error!(%error, "bug: the reactor's poller could not be notified");
         }
     }
 }
 
+/// An end of the peer's data is always asked for: an event of its own, told apart from data.
+fn interest(write: bool) -> EventFlags {
+    let read = EventFlags::IN | EventFlags::RDHUP | EventFlags::ET;
+    if write { read | EventFlags::OUT } else { read }
+}
+
 impl AsFd for Poller {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.poller.as_fd()
+        self.epoll.as_fd()
     }
 }
 
 impl Events {
     pub(crate) fn new() -> Self {
-        Self(polling::Events::new())
+        Self(Vec::with_capacity(EVENTS))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = Event> {
-        self.0.iter().map(|event| {
-            if event.key == TIMER_KEY {
-                return Event::Timer;
-            }
-            let ended = event.is_interrupt() || event.is_err() == Some(true);
-            Event::Io { key: event.key, readable: event.readable, writable: event.writable, ended }
-        })
+        self.0.iter().copied()
+    }
+}
+
+/// What an event of the kernel says; nothing if it was a notification, which has done its work by being seen.
+fn event(event: &epoll::Event) -> Option<Event> {
+    let flags = event.flags;
+    let broken = flags.intersects(EventFlags::HUP | EventFlags::ERR);
+    let ended = broken || flags.contains(EventFlags::RDHUP);
+    match event.data.u64() {
+        WAKE_KEY => None,
+        TIMER_KEY => Some(Event::Timer),
+        key => Some(Event::Io {
+            key,
+            readable: ended || flags.contains(EventFlags::IN),
+            writable: broken || flags.contains(EventFlags::OUT),
+            ended,
+        }),
     }
 }
