@@ -124,6 +124,9 @@ where
     .await;
     // What is in flight ends here, before the client is listened to any longer.
     let io = conn.into_parts().io;
+    if let Ok(Err(error)) = &end {
+        tracing::debug!("{}: {error}", watch.state().connection.peer);
+    }
     match end {
         Ok(Ok(())) if watch.state().is_unread() => linger(io.stream(), &mut watch).await,
         Ok(Err(error)) if error.is_parse() || watch.state().is_unread() => {
@@ -148,7 +151,10 @@ where
     let mut conn = pin!(conn);
     poll_fn(|cx| {
         loop {
-            if conn.as_mut().poll(cx).is_ready() {
+            if let Poll::Ready(result) = conn.as_mut().poll(cx) {
+                if let Err(error) = result {
+                    tracing::debug!("{}: {error}", watch.state().connection.peer);
+                }
                 return Poll::Ready(());
             }
             match watch.poll(cx) {

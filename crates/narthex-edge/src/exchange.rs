@@ -19,6 +19,7 @@ use tower_service::Service;
 
 use crate::body::{self, Kind, ResponseBody};
 use crate::dispatch::text;
+use crate::drain::Stage;
 use crate::forwarded;
 use crate::state::{Fault, InFlight, State};
 
@@ -170,6 +171,10 @@ where
                 closing(text(StatusCode::REQUEST_TIMEOUT, "The request's body did not arrive in time.\n"))
             }
         };
+        let State { common, http2, .. } = &*exchange.state;
+        // hyper says so by itself, but not in answer to what came in the very turn that the drain did.
+        let last = !http2 && common.roll.stage() != Stage::Serving;
+        let response = if last { closing(response) } else { response };
         Poll::Ready(Ok(settle(response, exchange, *this.head)))
     }
 }

@@ -170,6 +170,8 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         let last = self.state.in_flight.fetch_sub(1, Ordering::AcqRel) == 1;
         self.state.common.roll.exchange_ends();
+        // What nobody has asked about until now nobody will.
+        self.state.take_fault(self.number);
         // HTTP/1 answers inside the connection's own task, which looks at its timeouts afterwards anyway.
         if last
             && self.state.http2

@@ -283,6 +283,7 @@ async fn answer(request: Request<Body>) -> Response<Body> {
             fail: true,
             failing: false,
         })),
+        "/bomb" => Response::new(Body::new(Bomb)),
         "/hang" => pending().await,
         "/unread" => status(StatusCode::PAYLOAD_TOO_LARGE, "no"),
         "/204" => status(StatusCode::NO_CONTENT, "ignored"),
@@ -305,6 +306,18 @@ fn status(status: StatusCode, body: &str) -> Response<Body> {
     let mut response = Response::new(Body::from(body.to_owned()));
     *response.status_mut() = status;
     response
+}
+
+/// A body with a bug.
+struct Bomb;
+
+impl HttpBody for Bomb {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        panic!("as arranged")
+    }
 }
 
 /// A body of unknown length.

@@ -131,6 +131,15 @@ fn a_response_that_fails_is_cut_off() {
 }
 
 #[test]
+fn a_body_that_panics_ends_its_connection_only() {
+    let server = Server::start();
+    server.say("GET /bomb HTTP/1.1\r\nhost: a\r\n\r\n");
+    server.assert_alive();
+    let serving = server.serving.clone();
+    eventually(move || serving.exchanges() == 0 && serving.connections() == 0);
+}
+
+#[test]
 fn a_response_that_lies_about_its_length_is_not_sent() {
     let server = Server::start();
     let mut client = server.connect();

@@ -326,6 +326,17 @@ fn a_response_that_fails_is_reset() {
 }
 
 #[test]
+fn a_body_that_panics_ends_its_stream_only() {
+    let server = Server::start();
+    let mut client = H2::new(&server);
+    client.get(1, "/bomb");
+    assert_eq!(client.wait_for(RST_STREAM).stream, 1);
+    client.get(3, "/hello");
+    assert_eq!(client.response().1, "hello");
+    assert_eq!(server.serving.exchanges(), 0);
+}
+
+#[test]
 fn a_body_that_stalls_is_a_408() {
     let server = Server::with(Config { body_timeout: Duration::from_millis(100), ..Config::default() });
     let mut client = H2::new(&server);

@@ -4,6 +4,7 @@
 
 mod bind;
 mod drain;
+mod exhaustion;
 mod harness;
 mod http1;
 mod http2;
