@@ -52,7 +52,7 @@ pub struct ReadError {
     pub line: usize,
     /// Column in that line in bytes, from 1; 0 just before the first one.
     pub column: usize,
-    /// Where in the message, as the JSON spells it (`book.authors[2].name`); empty at the top.
+    /// Where in the message, by JSON names (`book.authors[2].name`); empty at the top.
     pub path: String,
     /// What is wrong there.
     pub message: String,

@@ -15,8 +15,15 @@ pub(super) struct Shape {
     number: u32,
     many: Many,
     packed: bool,
-    /// The number in its message of the oneof it belongs to.
-    oneof: Option<String>,
+    declared: Declared,
+    /// Which oneof of its message it belongs to.
+    oneof: Option<i32>,
+}
+
+/// The declaration, kept for its name: copying that for every member would cost more than reading most of them.
+enum Declared {
+    Field(FieldDescriptor),
+    Extension(ExtensionDescriptor),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -39,22 +46,41 @@ impl Many {
 }
 
 impl Shape {
-    pub(super) fn of_field(field: &FieldDescriptor) -> Self {
+    pub(super) fn of_field(field: FieldDescriptor) -> Self {
         let mut target = Target::new(field.kind(), Some(field.number()));
         target.group = field.is_group();
         let many = Many::of(field.is_list(), field.is_map());
         if !target.wrapped {
             target.skip_default = many == Many::No && !field.supports_presence();
         }
-        let oneof = field.containing_oneof().map(|oneof| oneof.name().to_owned());
-        Self { target, number: field.number(), many, packed: field.is_packed(), oneof }
+        // A descriptor's path ends with its index among those of its kind.
+        let oneof = field.containing_oneof().and_then(|oneof| oneof.path().last().copied());
+        let (number, packed) = (field.number(), field.is_packed());
+        Self { target, number, many, packed, declared: Declared::Field(field), oneof }
     }
 
-    fn of_extension(field: &ExtensionDescriptor) -> Self {
+    fn of_extension(field: ExtensionDescriptor) -> Self {
         let mut target = Target::new(field.kind(), Some(field.number()));
         target.group = field.is_group();
         let many = Many::of(field.is_list(), field.is_map());
-        Self { target, number: field.number(), many, packed: field.is_packed(), oneof: None }
+        let (number, packed) = (field.number(), field.is_packed());
+        Self { target, number, many, packed, declared: Declared::Extension(field), oneof: None }
+    }
+
+    /// The step to it in the path of an error.
+    pub(super) fn step(&self) -> Step {
+        Step::Name(match &self.declared {
+            Declared::Field(field) => field.json_name().to_owned(),
+            Declared::Extension(field) => field.json_name().to_owned(),
+        })
+    }
+
+    fn oneof_name(&self) -> String {
+        match &self.declared {
+            Declared::Field(field) => field.containing_oneof().map(|oneof| oneof.name().to_owned()),
+            Declared::Extension(_) => None,
+        }
+        .unwrap_or_default()
     }
 }
 
@@ -62,7 +88,7 @@ impl Shape {
 struct NameSeed<'a>(&'a MessageDescriptor);
 
 enum Named {
-    Known(Shape, String),
+    Known(Shape),
     Unknown(String),
 }
 
@@ -85,13 +111,9 @@ impl Visitor<'_> for NameSeed<'_> {
         let message = self.0;
         let field = message.get_field_by_json_name(name).or_else(|| message.get_field_by_name(name));
         let shape = field
-            .as_ref()
             .map(Shape::of_field)
-            .or_else(|| message.get_extension_by_json_name(name).as_ref().map(Shape::of_extension));
-        Ok(match shape {
-            Some(shape) => Named::Known(shape, name.to_owned()),
-            None => Named::Unknown(name.to_owned()),
-        })
+            .or_else(|| message.get_extension_by_json_name(name).map(Shape::of_extension));
+        Ok(shape.map_or_else(|| Named::Unknown(name.to_owned()), Named::Known))
     }
 }
 
@@ -103,24 +125,24 @@ pub(super) fn read_fields<'de, A: MapAccess<'de>>(
     out: &mut Vec<u8>,
 ) -> Result<(), A::Error> {
     let mut seen: Vec<u32> = Vec::new();
-    let mut oneofs: Vec<String> = Vec::new();
+    let mut oneofs: Vec<i32> = Vec::new();
     while let Some(named) = map.next_key_seed(NameSeed(message))? {
         match named {
-            Named::Known(shape, name) => {
+            Named::Known(shape) => {
                 if seen.contains(&shape.number) {
-                    reader.failed_in(Step::Name(name));
+                    reader.failed_in(shape.step());
                     return Err(A::Error::custom("it is given twice"));
                 }
                 seen.push(shape.number);
                 let set = map
                     .next_value_seed(FieldSeed { reader, shape: &shape, out })
-                    .inspect_err(|_| reader.failed_in(Step::Name(name)))?;
-                match shape.oneof {
-                    Some(oneof) if set && oneofs.contains(&oneof) => {
-                        return Err(A::Error::custom(format!("more than one field of oneof {oneof} is set")));
+                    .inspect_err(|_| reader.failed_in(shape.step()))?;
+                if let Some(oneof) = shape.oneof.filter(|_| set) {
+                    if oneofs.contains(&oneof) {
+                        let name = shape.oneof_name();
+                        return Err(A::Error::custom(format!("more than one field of oneof {name} is set")));
                     }
-                    Some(oneof) if set => oneofs.push(oneof),
-                    _ => {}
+                    oneofs.push(oneof);
                 }
             }
             Named::Unknown(name) if reader.options.ignore_unknown => {

@@ -60,10 +60,10 @@ pub fn field_json_to_wire(
     out: &mut Vec<u8>,
 ) -> Result<(), ReadError> {
     let reader = Reader::new(field.0.parent_pool(), options);
-    let shape = fields::Shape::of_field(&field.0);
+    let shape = fields::Shape::of_field(field.0.clone());
     reader.run(json, |reader, json| {
         let read = fields::FieldSeed { reader, shape: &shape, out }.deserialize(json);
-        read.map(drop).inspect_err(|_| reader.failed_in(Step::Name(field.json_name().to_owned())))
+        read.map(drop).inspect_err(|_| reader.failed_in(shape.step()))
     })
 }
 

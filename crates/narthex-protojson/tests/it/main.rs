@@ -1,3 +1,12 @@
 //! Tests of the crate as its users see it.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod builtin;
+mod pool;
+mod property;
+mod read;
+mod status;
+mod support;
+mod text;
+mod write;

@@ -1,0 +1,187 @@
+//! ProtoJSON text to wire.
+
+use narthex_protojson::{ReadOptions, field_json_to_wire};
+use serde_json::json;
+
+use crate::support::{POOL, canonical, kinds, read, read_with, write};
+
+#[test]
+fn wire_is_what_protobuf_would_write() {
+    for (json, wire) in [
+        ("{}", &b""[..]),
+        (r#"{"i32": 150}"#, b"\x08\x96\x01"),
+        (r#"{"i32": -1}"#, b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"),
+        (r#"{"s32": -2}"#, b"\x28\x03"),
+        (r#"{"sf32": -1, "dbl": 1}"#, b"\x4d\xff\xff\xff\xff\x61\0\0\0\0\0\0\xf0\x3f"),
+        (r#"{"i32": 0, "text": "", "yes": false, "colour": 0}"#, b""),
+        (r#"{"maybe": 0}"#, b"\x90\x01\x00"),
+        (r#"{"pickText": ""}"#, b"\x9a\x01\x00"),
+        (r#"{"inner": {}}"#, b"\x8a\x01\x00"),
+        (r#"{"numbers": [1, 2]}"#, b"\xf2\x01\x02\x01\x02"),
+        (r#"{"numbers": []}"#, b""),
+        (r#"{"texts": ["", "a"]}"#, b"\xfa\x01\x00\xfa\x01\x01a"),
+        (r#"{"byText": {"k": 0}}"#, b"\x92\x02\x05\x0a\x01k\x10\x00"),
+        (r#"{"wrapped": 0}"#, b"\xc2\x02\x00"),
+        (r#"{"wrapped": "5"}"#, b"\xc2\x02\x02\x08\x05"),
+    ] {
+        assert_eq!(read(&kinds(), json).unwrap(), wire, "{json}");
+    }
+}
+
+#[test]
+fn names_are_json_names_or_proto_names() {
+    let expect = json!({"i32": 1, "shown-as": "a", "wrappedText": "b"});
+    assert_eq!(canonical(&kinds(), r#"{"i32": 1, "shown-as": "a", "wrappedText": "b"}"#), expect);
+    assert_eq!(canonical(&kinds(), r#"{"i32": 1, "renamed": "a", "wrapped_text": "b"}"#), expect);
+}
+
+#[test]
+fn every_kind_survives() {
+    let json = json!({
+        "i32": i32::MIN, "i64": i64::MIN.to_string(), "u32": u32::MAX, "u64": u64::MAX.to_string(),
+        "s32": i32::MIN, "s64": i64::MAX.to_string(), "f32": u32::MAX, "f64": u64::MAX.to_string(),
+        "sf32": i32::MIN, "sf64": i64::MIN.to_string(), "real": 1.5, "dbl": 5e-324, "yes": true,
+        "text": "a\"\\\u{1}\u{2028}é😀", "raw": "AP8=", "colour": "COLOUR_DARK",
+        "inner": {"inner": {"maybe": 0}}, "maybe": 0, "pickNull": null,
+        "numbers": [1, -1, 0], "texts": ["", "b"], "inners": [{}, {"i32": 1}], "colours": ["COLOUR_RED", 7],
+        "byText": {"": 1, "b": 0}, "byFlag": {"false": {}, "true": {"i32": 1}}, "byNumber": {"-3": "COLOUR_RED"},
+        "wrapped": "0", "wrappedReal": "NaN", "wrappedText": "",
+        "at": "2024-02-29T23:59:59.123456789Z", "during": "-1.500s", "mask": "aB,c.dE",
+        "object": {"a": [null, {"b": 1.5}, "c", false]}, "anyJson": null, "list": [1, [], {}],
+        "any": {"@type": "type.googleapis.com/kinds.v1.Kinds", "i32": 5},
+    });
+    assert_eq!(canonical(&kinds(), &json.to_string()), json);
+}
+
+#[test]
+fn lenient_where_the_specification_is() {
+    for (given, expect) in [
+        (json!({"i32": "1e2", "i64": 3.0, "u64": "7"}), json!({"i32": 100, "i64": "3", "u64": "7"})),
+        (json!({"dbl": "Infinity", "real": "-2.5"}), json!({"dbl": "Infinity", "real": -2.5})),
+        (json!({"colour": 1, "colours": ["1"]}), json!({"colour": "COLOUR_RED", "colours": ["COLOUR_RED"]})),
+        (json!({"raw": "_-8"}), json!({"raw": "/+8="})),
+        (json!({"text": null, "inner": null, "numbers": null, "byText": null, "at": null}), json!({})),
+        (json!({"at": "2024-01-01T01:00:00+01:00"}), json!({"at": "2024-01-01T00:00:00Z"})),
+        (
+            json!({"any": {"value": "3s", "@type": "a.b/google.protobuf.Duration"}}),
+            json!({"any": {"@type": "a.b/google.protobuf.Duration", "value": "3s"}}),
+        ),
+        (json!({"any": {}}), json!({"any": {}})),
+    ] {
+        assert_eq!(canonical(&kinds(), &given.to_string()), expect, "{given}");
+    }
+}
+
+#[test]
+fn any_may_have_its_type_last() {
+    let last = r#"{"any": {"i32": 1, "inner": {"text": "x"}, "@type": "t/kinds.v1.Kinds"}}"#;
+    let first = r#"{"any": {"@type": "t/kinds.v1.Kinds", "i32": 1, "inner": {"text": "x"}}}"#;
+    assert_eq!(read(&kinds(), last).unwrap(), read(&kinds(), first).unwrap());
+}
+
+#[test]
+fn errors_say_what_and_where() {
+    for (json, error) in [
+        ("", "EOF while parsing a value at line 1 column 0"),
+        ("[]", "invalid type: sequence, expected kinds.v1.Kinds at line 1 column 2"),
+        ("null", "null is no kinds.v1.Kinds at line 1 column 4"),
+        ("{\"nope\": 1}", "kinds.v1.Kinds has no field \"nope\" at line 1 column 7"),
+        ("{\n \"i32\": 1.5}", "i32: 1.5 is no int32 at line 2 column 11"),
+        ("{\"i32\": 2147483648}", "i32: 2147483648 does not fit int32 at line 1 column 18"),
+        ("{\"u32\": -1}", "u32: -1 does not fit uint32 at line 1 column 10"),
+        (
+            "{\"real\": 4e38}",
+            "real: 400000000000000000000000000000000000000 does not fit float at line 1 column 13",
+        ),
+        ("{\"yes\": \"true\"}", "yes: invalid type: string \"true\", expected bool at line 1 column 14"),
+        ("{\"text\": 1}", "text: invalid type: integer `1`, expected string at line 1 column 10"),
+        ("{\"raw\": \"*\"}", "raw: \"*\" is no base64 at line 1 column 11"),
+        ("{\"colour\": \"red\"}", "colour: \"red\" is no value of kinds.v1.Colour at line 1 column 16"),
+        ("{\"inner\": 1}", "inner: invalid type: integer `1`, expected kinds.v1.Kinds at line 1 column 11"),
+        (
+            "{\"inners\": [{}, {\"inner\": {\"i32\": \"\"}}]}",
+            "inners[1].inner.i32: \"\" is no int32 at line 1 column 36",
+        ),
+        (
+            "{\"numbers\": 1}",
+            "numbers: invalid type: integer `1`, expected a list of int32 at line 1 column 13",
+        ),
+        ("{\"numbers\": [null]}", "numbers[0]: null is no int32 at line 1 column 17"),
+        ("{\"byNumber\": {\"1.0\": 0}}", "byNumber[\"1.0\"]: \"1.0\" is no int64 at line 1 column 19"),
+        (
+            "{\"byFlag\": {\"true\": {\"i32\": []}}}",
+            "byFlag[\"true\"].i32: invalid type: sequence, expected int32 at line 1 column 30",
+        ),
+        ("{\"i32\": 1, \"i32\": 2}", "i32: it is given twice at line 1 column 16"),
+        ("{\"wrapped\": 1, \"wrapped\": null}", "wrapped: it is given twice at line 1 column 24"),
+        (
+            "{\"pickText\": \"a\", \"pickInner\": {}}",
+            "more than one field of oneof choice is set at line 1 column 34",
+        ),
+        (
+            "{\"at\": \"2024-01-01\"}",
+            "at: \"2024-01-01\" is no timestamp such as 2024-02-29T12:00:00Z at line 1 column 19",
+        ),
+        (
+            "{\"mask\": \"a_b\"}",
+            "mask: \"a_b\" is no path of a field mask; write it in camel case, as fooBar at line 1 column 14",
+        ),
+        (
+            "{\"any\": {\"i32\": 1}}",
+            "any: an Any needs an \"@type\" such as \"type.googleapis.com/pkg.Message\" at line 1 column 18",
+        ),
+        (
+            "{\"any\": {\"@type\": \"t/no.Such\"}}",
+            "any: the type \"t/no.Such\" of an Any is not known to this server at line 1 column 30",
+        ),
+        ("{\"i32\": 1}x", "trailing characters at line 1 column 11"),
+        ("{\"text\": \"\\ud800\"}", "text: unexpected end of hex escape at line 1 column 17"),
+    ] {
+        assert_eq!(read(&kinds(), json).unwrap_err().to_string(), error, "{json}");
+    }
+}
+
+#[test]
+fn the_unknown_can_be_ignored() {
+    let options = ReadOptions { ignore_unknown: true };
+    let json = r#"{"nope": {"a": [1]}, "i32": 1, "colour": "NEW", "colours": ["NEW", "COLOUR_RED"],
+                   "byNumber": {"1": "NEW", "2": "COLOUR_RED"}}"#;
+    let wire = read_with(&kinds(), json, options).unwrap();
+    assert_eq!(
+        write(&kinds(), &wire).unwrap(),
+        r#"{"i32":1,"colours":["COLOUR_RED"],"byNumber":{"2":"COLOUR_RED"}}"#
+    );
+    assert!(read_with(&kinds(), r#"{"nope": {"a": }}"#, options).is_err());
+}
+
+#[test]
+fn nesting_has_a_limit() {
+    let nested = |depth: usize| format!("{}{}{}", r#"{"inner":"#.repeat(depth), "{}", "}".repeat(depth));
+    assert!(read(&kinds(), &nested(90)).is_ok());
+    assert!(read(&kinds(), &nested(10_000)).unwrap_err().message.contains("recursion limit"));
+}
+
+#[test]
+fn a_field_alone() {
+    let field = |name: &str, json: &str| {
+        let mut wire = b"kept".to_vec();
+        field_json_to_wire(&kinds().field(name).unwrap(), json.as_bytes(), &ReadOptions::default(), &mut wire)
+            .map(|()| wire.split_off(4))
+    };
+    assert_eq!(field("text", "\"a\"").unwrap(), b"\x72\x01a");
+    assert_eq!(field("numbers", "[1]").unwrap(), b"\xf2\x01\x01\x01");
+    assert_eq!(field("inner", "{}").unwrap(), b"\x8a\x01\x00");
+    assert_eq!(field("inner", "null").unwrap(), b"");
+    assert_eq!(field("any_json", "null").unwrap(), b"\xfa\x02\x02\x08\x00");
+    assert_eq!(field("inners", "[{\"i32\": \"x\"}]").unwrap_err().path, "inners[0].i32");
+}
+
+#[test]
+fn proto2() {
+    let old = POOL.message("legacy.v1.Old").unwrap();
+    let json = json!({
+        "name": "", "count": 0, "level": "LOW", "extra": {"size": 1}, "loose": [1, 2], "[legacy.v1.nickname]": "n"
+    });
+    assert_eq!(canonical(&old, &json.to_string()), json);
+    assert_eq!(read(&old, r#"{"extra": {"size": 1}, "loose": [1]}"#).unwrap(), b"\x23\x08\x01\x24\x28\x01");
+}
