@@ -55,7 +55,9 @@ def connect() -> Callable[[str], AbstractContextManager[Client]]:
 
     @contextmanager
     def connect(target: str) -> Iterator[Client]:
-        with grpc.insecure_channel(target) as channel:
+        # Without the option grpcio names the socket's path as the authority, which is none (RFC 3986 3.2).
+        options = [("grpc.default_authority", "localhost")] if target.startswith("unix:") else []
+        with grpc.insecure_channel(target, options=options) as channel:
             yield Client(channel)
 
     return connect

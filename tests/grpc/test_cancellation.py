@@ -1,6 +1,9 @@
 """Calls whose client leaves, or whose time is over."""
 
+import socket
+
 import grpc
+import h2.connection
 from grpc import StatusCode
 
 
@@ -19,9 +22,22 @@ def test_a_client_that_cancels_is_seen_by_a_function(client, name):
     assert client.seen(f"{name} cancelled") == [False, True, False]
 
 
+def test_closing_the_channel_cancels(client, server, name):
+    with grpc.insecure_channel(server.target) as channel:
+        call = channel.unary_unary("/test.Calls/Wait").future(name.encode(), timeout=20)
+        client.seen(f"{name} waits")
+    assert call.code() is StatusCode.CANCELLED
+    assert client.seen(f"{name} cancelled") is True
+
+
 def test_a_lost_connection_cancels(client, server, name):
-    with grpc.insecure_channel(server.target, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
-        channel.unary_unary("/test.Calls/Wait").future(name.encode(), timeout=20)
+    connection = h2.connection.H2Connection()
+    connection.initiate_connection()
+    head = {":method": "POST", ":scheme": "http", ":authority": "x", ":path": "/test.Calls/Wait"}
+    connection.send_headers(1, [*head.items(), ("content-type", "application/grpc"), ("te", "trailers")])
+    connection.send_data(1, b"\0" + len(name).to_bytes(4, "big") + name.encode(), end_stream=True)
+    with socket.create_connection((server.host, server.port)) as raw:
+        raw.sendall(connection.data_to_send())
         client.seen(f"{name} waits")
     assert client.seen(f"{name} cancelled") is True
 

@@ -35,7 +35,6 @@ WRONG = {
     "a compressed flag without encoding": (envelope(b"a", flag=1), {}, StatusCode.INTERNAL),
     "data that is not gzip": (envelope(b"a", flag=1), {"grpc_encoding": "gzip"}, StatusCode.INTERNAL),
     "an unknown encoding": (envelope(b"a"), {"grpc_encoding": "snappy"}, StatusCode.UNIMPLEMENTED),
-    "too large a message": (envelope(b"a" * (4 << 20) + b"b"), {}, StatusCode.RESOURCE_EXHAUSTED),
     "a length that lies": (b"\0\xff\xff\xff\xff", {}, StatusCode.RESOURCE_EXHAUSTED),
     "too large once decompressed": (
         envelope(gzip.compress(bytes((4 << 20) + 1)), flag=1),
@@ -56,8 +55,14 @@ def test_an_unknown_encoding_is_told_the_known_ones(server):
     assert set(headers["grpc-accept-encoding"].split(",")) >= {"identity", "gzip", "deflate"}
 
 
+def test_too_large_a_message(client, kind):
+    # grpcio reads the early answer while it still sends; httpx does not.
+    assert client.error(f"Echo{kind}", bytes((4 << 20) + 1)).code() is StatusCode.RESOURCE_EXHAUSTED
+    assert len(client(f"Echo{kind}", bytes(4 << 20))) == 4 << 20
+
+
 def test_other_verbs(server):
-    assert status(server, envelope(b"a"), method="PUT")[0] == StatusCode.INTERNAL.value[0]
+    assert status(server, envelope(b"a"), method="PUT")[0] == StatusCode.UNKNOWN.value[0]
 
 
 @pytest.mark.parametrize("path", ["/", "//", "/test.Calls", "/test.Calls/", "/test.Calls/Echo/", "/test.Calls/Echo%20", "*"])

@@ -54,7 +54,7 @@ impl Servicer {
     fn accept(&self, request: Request<Body>) -> Result<Stage, Status> {
         let (head, body) = request.into_parts();
         if head.method != Method::POST {
-            return Err(Status::internal(format!("gRPC calls are POST requests, not {}", head.method)));
+            return Err(Status::unknown(format!("gRPC calls are POST requests, not {}", head.method)));
         }
         let host = &self.host;
         match host.registry.get(head.uri.path()) {
