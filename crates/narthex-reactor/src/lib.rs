@@ -39,6 +39,7 @@ mod poller;
 mod reactor;
 mod shared;
 mod timer;
+mod wheel;
 
 pub use async_task::Task;
 pub use hyper_rt::{ReactorExecutor, ReactorTimer};

@@ -47,7 +47,7 @@ impl Shared {
             poller: Poller::new()?,
             executor: Executor::default(),
             sources: Sources::default(),
-            timers: Timers::default(),
+            timers: Timers::new(),
             driver: Mutex::new(DriverState {
                 events: Events::new(),
                 wakers: Vec::new(),

@@ -1,12 +1,11 @@
-//! Timers: a queue of deadlines, and one timerfd armed to the earliest.
+//! Timers: a wheel of deadlines, and one timerfd armed to the earliest.
 //!
 //! Server timeouts are made and dropped by the thousand and hardly ever run out, so what is cheap is making, resetting
 //! and dropping: a [`Sleep`] that was never polled is in no queue, one that is put off stays where it is until its old
 //! deadline passes, and dropping one costs no system call. The timerfd is set only when a deadline comes before all others.
 //!
-//! They are not for anything finer than the kernel's scheduling, and never early.
+//! They are kept to the millisecond, rounded up: never early, and not for anything finer.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -18,99 +17,115 @@ use parking_lot::Mutex;
 
 use crate::poller::Poller;
 use crate::shared::Shared;
+use crate::wheel::{Entry, Wheel};
 
 /// What a wait longer than the clock can tell becomes.
 const FOR_EVER: Duration = Duration::from_hours(30 * 365 * 24);
 
-/// A place in the queue: its deadline, and a number that tells it from others of the same deadline.
-type Entry = (Instant, u64);
-
 /// The deadlines that somebody waits for.
-#[derive(Debug, Default)]
-pub(crate) struct Timers(Mutex<Queue>);
+#[derive(Debug)]
+pub(crate) struct Timers {
+    queue: Mutex<Queue>,
+    /// The beginning of tick 0; a tick is a millisecond.
+    origin: Instant,
+}
 
 #[derive(Debug, Default)]
 struct Queue {
-    waiting: BTreeMap<Entry, Waker>,
-    number: u64,
+    wheel: Wheel<Waker>,
     /// When the timerfd runs out; none while it is not armed.
-    armed: Option<Instant>,
+    armed: Option<u64>,
 }
 
 impl Timers {
-    /// Wakes `waker` at `deadline`, or earlier: at that of the `entry` which it has already.
+    pub(crate) fn new() -> Self {
+        Self { queue: Mutex::default(), origin: Instant::now() }
+    }
+
+    /// The first tick that does not begin before `deadline`.
+    fn tick(&self, deadline: Instant) -> u64 {
+        let after = deadline.saturating_duration_since(self.origin);
+        let rest = u64::from(!after.subsec_nanos().is_multiple_of(1_000_000));
+        after.as_secs().saturating_mul(1000).saturating_add(u64::from(after.subsec_millis()) + rest)
+    }
+
+    /// Wakes `waker` at `deadline`, or earlier: when the `entry` is due which it has already.
     fn wait(&self, poller: &Poller, entry: Option<Entry>, deadline: Instant, waker: &Waker) -> Entry {
-        let mut queue = self.0.lock();
+        let tick = self.tick(deadline);
+        let mut queue = self.queue.lock();
         let mut replaced = None;
-        let entry = match entry.filter(|entry| entry.0 <= deadline) {
-            Some(entry) if queue.refresh(&entry, waker, &mut replaced) => entry,
-            _ => {
-                replaced = entry.and_then(|entry| queue.waiting.remove(&entry));
-                queue.insert(poller, deadline, waker.clone())
-            }
-        };
+        let kept = entry.filter(|entry| queue.refresh(*entry, tick, waker, &mut replaced));
+        let entry = kept.unwrap_or_else(|| {
+            replaced = entry.and_then(|entry| queue.wheel.remove(entry));
+            self.insert(&mut queue, poller, tick, waker.clone())
+        });
         drop(queue);
         // Dropped only here: the last waker of a task drops its future, which may hold a Sleep.
         drop(replaced);
         entry
     }
 
-    /// Moves `entry` to an earlier deadline, if it still waits.
+    /// Moves `entry` to `deadline`, if it still waits and for a later one.
     fn advance(&self, poller: &Poller, entry: Entry, deadline: Instant) -> Option<Entry> {
-        let mut queue = self.0.lock();
-        let waker = queue.waiting.remove(&entry)?;
-        Some(queue.insert(poller, deadline, waker))
+        let tick = self.tick(deadline);
+        let mut queue = self.queue.lock();
+        let (_, current) = queue.wheel.get_mut(entry)?;
+        if current <= tick {
+            return Some(entry);
+        }
+        let waker = queue.wheel.remove(entry)?;
+        Some(self.insert(&mut queue, poller, tick, waker))
     }
 
     fn cancel(&self, entry: Entry) {
-        let waker = self.0.lock().waiting.remove(&entry);
+        let waker = self.queue.lock().wheel.remove(entry);
         drop(waker);
     }
 
     /// The timerfd ran out: hands over the wakers that are due, and arms it for the next.
     pub(crate) fn fire(&self, poller: &Poller, wakers: &mut Vec<Waker>) {
-        let now = Instant::now();
-        let mut queue = self.0.lock();
+        let elapsed = self.origin.elapsed();
+        let present =
+            elapsed.as_secs().saturating_mul(1000).saturating_add(u64::from(elapsed.subsec_millis()));
+        let mut queue = self.queue.lock();
+        queue.wheel.advance(present, |waker| wakers.push(waker));
         queue.armed = None;
-        while let Some(first) = queue.waiting.first_entry() {
-            if first.key().0 > now {
-                let next = first.key().0;
-                queue.arm(poller, next);
-                return;
-            }
-            wakers.push(first.remove());
+        if let Some(next) = queue.wheel.next() {
+            self.arm(&mut queue, poller, next);
         }
     }
-}
 
-impl Queue {
-    /// Has the waiting `entry` wake `waker`; false if it does not wait any more.
-    fn refresh(&mut self, entry: &Entry, waker: &Waker, replaced: &mut Option<Waker>) -> bool {
-        let Some(current) = self.waiting.get_mut(entry) else { return false };
-        if !current.will_wake(waker) {
-            *replaced = Some(std::mem::replace(current, waker.clone()));
-        }
-        true
-    }
-
-    fn insert(&mut self, poller: &Poller, deadline: Instant, waker: Waker) -> Entry {
-        self.number += 1;
-        let entry = (deadline, self.number);
-        self.waiting.insert(entry, waker);
-        if self.armed.is_none_or(|armed| deadline < armed) {
-            self.arm(poller, deadline);
+    fn insert(&self, queue: &mut Queue, poller: &Poller, tick: u64, waker: Waker) -> Entry {
+        let (entry, tick) = queue.wheel.insert(tick, waker);
+        if queue.armed.is_none_or(|armed| tick < armed) {
+            self.arm(queue, poller, tick);
         }
         entry
     }
 
     /// Sets the timerfd, under the mutex so that two threads cannot set it in the wrong order.
-    fn arm(&mut self, poller: &Poller, deadline: Instant) {
-        match poller.arm(deadline.saturating_duration_since(Instant::now())) {
-            Ok(()) => self.armed = Some(deadline),
+    fn arm(&self, queue: &mut Queue, poller: &Poller, tick: u64) {
+        let after = Duration::from_millis(tick).saturating_sub(self.origin.elapsed());
+        match poller.arm(after) {
+            Ok(()) => queue.armed = Some(tick),
             Err(error) => {
                 tracing::error!(%error, "bug: the reactor's timer could not be set; timeouts are late");
             }
         }
+    }
+}
+
+impl Queue {
+    /// Has `entry` wake `waker`; false if it does not wait any more, or beyond `tick`.
+    fn refresh(&mut self, entry: Entry, tick: u64, waker: &Waker, replaced: &mut Option<Waker>) -> bool {
+        let Some((current, due)) = self.wheel.get_mut(entry) else { return false };
+        if due > tick {
+            return false;
+        }
+        if !current.will_wake(waker) {
+            *replaced = Some(std::mem::replace(current, waker.clone()));
+        }
+        true
     }
 }
 
@@ -144,9 +159,9 @@ impl Sleep {
     /// Changes when it is ready. Whoever polled it last is woken for the new deadline; a later one costs nothing but,
     /// at the old deadline, a wake that finds it not ready.
     pub fn reset(&mut self, deadline: Instant) {
-        self.deadline = deadline;
+        let before = std::mem::replace(&mut self.deadline, deadline);
         if let Some(entry) = self.entry
-            && deadline < entry.0
+            && deadline < before
             && self.shared.is_ours()
         {
             self.entry = self.shared.timers.advance(&self.shared.poller, entry, deadline);
