@@ -83,7 +83,12 @@ def test_grpc_over_uds(serve, tmp_path, protos):
     from kitchen.v1 import kitchen_pb2, kitchen_pb2_grpc
 
     path = tmp_path / "narthex.sock"
-    with serve("--grpc", "services:register", "--uds", str(path)), grpc.insecure_channel(f"unix:{path}") as channel:
+    # By itself grpc takes the path for the authority, with %2F for its slashes, which is not one (RFC 3986 3.2).
+    options = [("grpc.default_authority", "localhost")]
+    with (
+        serve("--grpc", "services:register", "--uds", str(path)),
+        grpc.insecure_channel(f"unix:{path}", options=options) as channel,
+    ):
         stub = kitchen_pb2_grpc.KitchenStub(channel)
         assert stub.Echo(kitchen_pb2.EchoRequest(text="hi"), timeout=10).text == "hi"
 

@@ -103,7 +103,7 @@ def test_bad_template_and_unknown_field(refused):
 def test_port_taken(refused, taken):
     (problem,), stderr = refused("plain:app", "--bind", f"127.0.0.1:{taken}")
     assert f"127.0.0.1:{taken}" in problem
-    assert "in use" in problem
+    assert "is taken" in problem
     assert "Traceback" not in stderr
 
 
