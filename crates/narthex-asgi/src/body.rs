@@ -48,8 +48,8 @@ impl Body for ResponseBody {
             let sender = if state.buffered <= LOW_WATER { state.sender.take() } else { None };
             drop(state);
             if let Some(sender) = sender {
-            sender.wake();
-        }
+                sender.wake();
+            }
             return Poll::Ready(Some(Ok(Frame::data(chunk))));
         }
         match state.response {

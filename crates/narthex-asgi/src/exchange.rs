@@ -38,12 +38,19 @@ pub(crate) struct State {
     /// The response or its body waits here for the application.
     pub(crate) outlet: Option<Waker>,
     /// Finished pieces for the connection: the response itself, then its body.
-    pub(crate) ready: Option<Response<Body>>,
+    pub(crate) ready: Option<Answer>,
     pub(crate) chunks: VecDeque<Bytes>,
     pub(crate) buffered: usize,
     /// `receive` and `send` wait here.
     pub(crate) receiver: Option<Arc<Waiter>>,
     pub(crate) sender: Option<Arc<Waiter>>,
+}
+
+/// A response for the connection.
+pub(crate) enum Answer {
+    Whole(Response<Body>),
+    /// The body's pieces follow in the exchange. The body that takes them is made where this lock is not held.
+    Streamed(Response<()>),
 }
 
 /// The request's body as `receive` sees it.
@@ -116,7 +123,7 @@ impl Exchange {
         match state.response {
             Outbound::Unstarted | Outbound::Started(_) => {
                 let open = state.request.is_open();
-                state.ready = Some(answer(status, text, open));
+                state.ready = Some(Answer::Whole(answer(status, text, open)));
                 state.response = Outbound::Complete;
             }
             Outbound::Streaming { .. } => state.response = Outbound::Aborted,
@@ -166,16 +173,24 @@ impl State {
         self.client_gone || matches!(self.response, Outbound::Complete | Outbound::Aborted)
     }
 
-    /// Hands the response to the connection: its head with a whole body, or with one that streams from `exchange`.
-    pub(crate) fn respond(&mut self, head: Head, body: Body) {
-        let mut response = Response::new(body);
+    /// Hands the response to the connection, with a whole body or (`None`) one that follows piece by piece.
+    pub(crate) fn respond(&mut self, head: Head, body: Option<Body>) {
+        let mut response = Response::new(());
         *response.status_mut() = head.status;
         *response.headers_mut() = head.headers;
-        self.ready = Some(response);
+        self.ready = Some(match body {
+            Some(body) => Answer::Whole(response.map(|()| body)),
+            None => Answer::Streamed(response),
+        });
     }
+}
 
-    /// A body that takes its pieces from this exchange.
-    pub(crate) fn streaming_body(exchange: &Arc<Exchange>) -> Body {
-        Body::new(ResponseBody::new(Arc::clone(exchange)))
+impl Answer {
+    /// The response of `exchange`, whose lock must not be held.
+    pub(crate) fn into_response(self, exchange: &Arc<Exchange>) -> Response<Body> {
+        match self {
+            Self::Whole(response) => response,
+            Self::Streamed(head) => head.map(|()| Body::new(ResponseBody::new(Arc::clone(exchange)))),
+        }
     }
 }

@@ -121,10 +121,9 @@ impl Shared {
         };
         let answer = state.answer.take();
         drop(state);
-        if !starting
-            && let Report::Failed(message) = report {
-                tracing::error!(target: "narthex::error", "the application's shutdown failed: {message}");
-            }
+        if !starting && let Report::Failed(message) = report {
+            tracing::error!(target: "narthex::error", "the application's shutdown failed: {message}");
+        }
         let Some(answer) = answer else { return Ok(()) };
         let answer = answer.bind(py);
         if answer.call_method0("done")?.is_truthy()? {

@@ -11,7 +11,6 @@ use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use http_body::Body as _;
 use narthex_pyrt::{Wait, Waiter};
-use narthex_wire::Status;
 use pyo3::prelude::*;
 
 use crate::exchange::{Exchange, Inbound, State};
@@ -77,9 +76,6 @@ fn next(state: &mut State, waker: &Waker, max_body: Option<u64>) -> Result<Recei
             Poll::Pending => break,
         }
     }
-    if state.client_gone {
-        return Ok(Received::Disconnect);
-    }
     ended = ended || !state.request.is_open();
     if ended {
         state.request = Inbound::Ended;
@@ -102,7 +98,7 @@ fn join(first: &mut Bytes, rest: &mut BytesMut, piece: Bytes) {
     rest.extend_from_slice(&piece);
 }
 
-/// One piece of body data from the connection; `None` at its end. A body that fails marks the client as gone.
+/// One piece of body data from the connection; `None` at its end.
 fn read_frame(
     state: &mut State,
     cx: &mut Context<'_>,
@@ -122,12 +118,9 @@ fn read_frame(
             Ok(Poll::Ready(Some(data)))
         }
         Poll::Ready(Some(Err(error))) => {
-            if error.downcast_ref::<Status>().is_some() {
-                return Err(Refused(StatusCode::REQUEST_TIMEOUT, "Request Timeout"));
-            }
+            // Malformed, stalled, or its sender gone: the connection knows which, and puts its own answer in this one's place.
             tracing::debug!("the request's body failed: {error}");
-            state.client_gone = true;
-            Ok(Poll::Ready(None))
+            Err(Refused(StatusCode::BAD_REQUEST, "Bad Request"))
         }
     }
 }

@@ -33,7 +33,7 @@ pub(crate) fn send(exchange: &Arc<Exchange>, method: &Method, message: Outgoing)
     }
     let sent = match message {
         Outgoing::Start(head) => start(&mut state, head),
-        Outgoing::Body { data, more } => body(&mut state, exchange, method, data, more),
+        Outgoing::Body { data, more } => body(&mut state, method, data, more),
     }?;
     let receiver = if state.is_over() { state.receiver.take() } else { None };
     let has_news = state.ready.is_some() || !state.chunks.is_empty() || state.is_over();
@@ -44,8 +44,8 @@ pub(crate) fn send(exchange: &Arc<Exchange>, method: &Method, message: Outgoing)
     drop(unread);
     outlet.into_iter().for_each(std::task::Waker::wake);
     if let Some(receiver) = receiver {
-            receiver.wake();
-        }
+        receiver.wake();
+    }
     Ok(sent)
 }
 
@@ -57,19 +57,13 @@ fn start(state: &mut State, head: Head) -> PyResult<Sent> {
     Ok(Sent::Done)
 }
 
-fn body(
-    state: &mut State,
-    exchange: &Arc<Exchange>,
-    method: &Method,
-    data: Bytes,
-    more: bool,
-) -> PyResult<Sent> {
+fn body(state: &mut State, method: &Method, data: Bytes, more: bool) -> PyResult<Sent> {
     match std::mem::replace(&mut state.response, Outbound::Complete) {
         Outbound::Unstarted => {
             state.response = Outbound::Unstarted;
             Err(PyRuntimeError::new_err("http.response.body was sent before http.response.start"))
         }
-        Outbound::Started(head) => first_piece(state, exchange, method, head, data, more),
+        Outbound::Started(head) => first_piece(state, method, head, data, more),
         Outbound::Streaming { remaining, discard } => next_piece(state, remaining, discard, data, more),
         over @ (Outbound::Complete | Outbound::Aborted) => {
             state.response = over;
@@ -79,20 +73,13 @@ fn body(
 }
 
 /// The head goes out with the first piece of the body.
-fn first_piece(
-    state: &mut State,
-    exchange: &Arc<Exchange>,
-    method: &Method,
-    head: Head,
-    data: Bytes,
-    more: bool,
-) -> PyResult<Sent> {
+fn first_piece(state: &mut State, method: &Method, head: Head, data: Bytes, more: bool) -> PyResult<Sent> {
     // RFC 9110 9.3.2, 15.3.5, 15.4.5: these have no body, whatever the application sends.
     let discard =
         method == Method::HEAD || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     if discard {
         let remaining = None;
-        state.respond(head, Body::empty());
+        state.respond(head, Some(Body::empty()));
         state.response = if more { Outbound::Streaming { remaining, discard } } else { Outbound::Complete };
         return Ok(Sent::Done);
     }
@@ -102,11 +89,11 @@ fn first_piece(
             state.response = Outbound::Started(head);
             return Err(error);
         }
-        state.respond(head, Body::full(data));
+        state.respond(head, Some(Body::full(data)));
         return Ok(Sent::Done);
     }
     state.response = Outbound::Streaming { remaining, discard };
-    state.respond(head, State::streaming_body(exchange));
+    state.respond(head, None);
     next_piece(state, remaining, discard, data, more)
 }
 

@@ -85,18 +85,21 @@ impl Future for ResponseFuture {
         }
         let Some(exchange) = &self.exchange else { return Poll::Pending };
         let mut state = exchange.lock();
-        if let Some(response) = state.ready.take() {
+        if let Some(answer) = state.ready.take() {
             drop(state);
+            let response = answer.into_response(exchange);
             self.exchange = None;
             return Poll::Ready(Ok(response));
         }
         state.outlet = Some(cx.waker().clone());
         // Until the application is called this task is the body's reader; afterwards `receive` is.
-        if self.reads_ahead && state.receiver.is_none()
-            && let Err(status) = read_ahead(&mut state, cx, self.max_body) {
-                drop(state);
-                exchange.fail(status, status.canonical_reason().unwrap_or_default());
-            }
+        if self.reads_ahead
+            && state.receiver.is_none()
+            && let Err(status) = read_ahead(&mut state, cx, self.max_body)
+        {
+            drop(state);
+            exchange.fail(status, status.canonical_reason().unwrap_or_default());
+        }
         Poll::Pending
     }
 }

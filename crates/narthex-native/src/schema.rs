@@ -13,7 +13,7 @@ pub(crate) struct Schema {
 }
 
 impl Schema {
-    /// Reads a serialized FileDescriptorSet for the `registered` services; `None` if that is not possible, with every fault
+    /// Reads a serialized `FileDescriptorSet` for the `registered` services; `None` if that is not possible, with every fault
     /// a problem.
     pub(crate) fn read(
         descriptor_set: &[u8],
@@ -26,7 +26,9 @@ impl Schema {
             Err(error) => {
                 let hint = "regenerate the code of this file with grpc_tools.protoc, and restart";
                 let all = error.problems().iter();
-                problems.extend(all.map(|problem| (problem.file.clone(), problem.message.clone(), hint.to_owned())));
+                problems.extend(
+                    all.map(|problem| (problem.file.clone(), problem.message.clone(), hint.to_owned())),
+                );
                 return None;
             }
         };
@@ -39,7 +41,9 @@ impl Schema {
             }
             Err(error) => {
                 let all = error.problems().iter();
-                problems.extend(all.map(|problem| (problem.place.clone(), problem.message.clone(), problem.hint.clone())));
+                problems.extend(
+                    all.map(|problem| (problem.place.clone(), problem.message.clone(), problem.hint.clone())),
+                );
                 None
             }
         }

@@ -11,6 +11,7 @@ use narthex_edge::{BindProblem, Bound as BoundSockets, Serving};
 use narthex_pyrt::{Job, Runtime, RuntimeOptions};
 use narthex_reactor::Reactor;
 use narthex_servicer::{Hooks, Registry, Servicer};
+use narthex_services::Services;
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
@@ -41,8 +42,15 @@ enum State {
     #[default]
     New,
     Prepared(Box<Prepared>),
-    Serving(Serving, Vec<String>),
+    Serving(Box<Active>),
     Closed,
+}
+
+/// A server that accepts, or drains.
+struct Active {
+    serving: Serving,
+    addresses: Vec<String>,
+    services: Services,
 }
 
 struct Prepared {
@@ -54,7 +62,6 @@ struct Prepared {
 #[pymethods]
 impl Server {
     #[new]
-    #[expect(clippy::too_many_arguments, reason = "the boundary: each is one thing that Python found out")]
     fn new(
         config: Config,
         r#loop: &Bound<'_, PyAny>,
@@ -101,7 +108,7 @@ impl Server {
     fn addresses(&self) -> Vec<String> {
         match &*self.state.lock() {
             State::Prepared(prepared) => addresses(&prepared.sockets),
-            State::Serving(_, addresses) => addresses.clone(),
+            State::Serving(active) => active.addresses.clone(),
             State::New | State::Closed => Vec::new(),
         }
     }
@@ -122,9 +129,10 @@ impl Server {
             State::Prepared(prepared) => {
                 let Prepared { sockets, edge, parts } = *prepared;
                 let addresses = addresses(&sockets);
+                let services = parts.services.clone();
                 let served = sockets.serve(stack::build(parts, self.runtime.reactor()), edge);
                 let serving = served.map_err(|error| PyOSError::new_err(error.to_string()))?;
-                *state = State::Serving(serving, addresses);
+                *state = State::Serving(Box::new(Active { serving, addresses, services }));
                 Ok(())
             }
             other => {
@@ -138,7 +146,11 @@ impl Server {
     fn shutdown<'py>(&self, py: Python<'py>, timeout: f64) -> PyResult<Bound<'py, PyAny>> {
         let answer = self.runtime.create_future(py)?;
         let serving = match &*self.state.lock() {
-            State::Serving(serving, _) => Some(serving.clone()),
+            State::Serving(active) => {
+                // Health says so first; open Watch and reflection streams would hold the drain up.
+                active.services.shutdown();
+                Some(active.serving.clone())
+            }
             _ => None,
         };
         let timeout = Duration::try_from_secs_f64(timeout).unwrap_or(Duration::MAX);
@@ -150,8 +162,8 @@ impl Server {
     /// Releases the loop and the threads.
     fn close(&self, py: Python<'_>) {
         let state = std::mem::replace(&mut *self.state.lock(), State::Closed);
-        if let State::Serving(serving, _) = &state {
-            serving.abort();
+        if let State::Serving(active) = &state {
+            active.serving.abort();
         }
         self.runtime.stop(py);
         py.detach(|| {
@@ -169,7 +181,8 @@ impl Server {
         let hooks = Hooks::from_django(py)?;
         let options = narthex_servicer::Options { max_message: config.grpc_max_message };
         let servicer = Servicer::new(Arc::clone(&self.runtime), Arc::clone(&self.registry), options, hooks);
-        let http_over_grpc = config.http_over_grpc_from(problems).map(|trust| (trust, config.max_message_body()));
+        let http_over_grpc =
+            config.http_over_grpc_from(problems).map(|trust| (trust, config.max_message_body()));
         Ok(schema.map(|schema| Parts {
             access_log: config.access_log,
             routes: Arc::new(schema.routes),
@@ -178,11 +191,16 @@ impl Server {
                 max_body: config.max_message_body(),
                 ..narthex_transcode::Options::default()
             },
+            methods: self
+                .registry
+                .paths()
+                .map(Box::<str>::from)
+                .chain(schema.services.paths().map(Box::from))
+                .collect(),
             services: schema.services,
             http_over_grpc,
             servicer,
             app: self.app.clone().map(AppService::new),
-            methods: self.registry.paths().collect(),
         }))
     }
 }
@@ -202,7 +220,10 @@ async fn drain(runtime: Arc<Runtime>, serving: Option<Serving>, timeout: Duratio
         serving.drain();
         end.graceful &= before(&runtime, over, serving.drained()).await;
         if !end.graceful {
-            tracing::warn!("{} connections were not done after {timeout:?} and are closed", serving.connections());
+            tracing::warn!(
+                "{} connections were not done after {timeout:?} and are closed",
+                serving.connections()
+            );
             serving.abort();
         }
     }
@@ -260,7 +281,9 @@ impl End {
             None => None,
         };
         let Some(ended) = ended else { return resolve(answer.bind(py), graceful) };
-        let then = move |args: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| resolve(answer.bind(args.py()), graceful);
+        let then = move |args: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
+            resolve(answer.bind(args.py()), graceful)
+        };
         ended.call_method1("add_done_callback", (PyCFunction::new_closure(py, None, None, then)?,))?;
         Ok(())
     }

@@ -11,13 +11,13 @@ use narthex_asgi::AppService;
 use narthex_edge::{CatchLayer, DeadlineLayer, Dispatch, Methods, ObserveLayer};
 use narthex_http_over_grpc::HttpOverGrpcLayer;
 use narthex_reactor::Reactor;
-use narthex_services::{Services, ServicesLayer};
 use narthex_servicer::Servicer;
+use narthex_services::{Services, ServicesLayer};
 use narthex_transcode::{RouteTable, TranscodeLayer};
 use narthex_wire::{Body, Trusted};
-use tower::util::option_layer;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
+use tower::util::option_layer;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -38,7 +38,10 @@ pub(crate) struct Parts {
 pub(crate) fn build(
     parts: Parts,
     reactor: &Reactor,
-) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static {
+) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
++ Clone
++ Send
++ 'static {
     // gRPC, innermost first: the user's servicers; HTTP that comes inside gRPC; health and reflection.
     let grpc = parts.servicer;
     let over_grpc = parts.app.clone().zip(parts.http_over_grpc);
@@ -57,10 +60,10 @@ pub(crate) fn build(
     ObserveLayer::new(parts.access_log).layer(stack)
 }
 
-/// A FileDescriptorSet of the services that Narthex itself answers, with imports.
+/// A `FileDescriptorSet` of the services that Narthex itself answers, with imports.
 #[pyfunction]
 pub(crate) fn builtin_descriptors(py: Python<'_>) -> Bound<'_, PyBytes> {
-    // A FileDescriptorSet is one repeated field, so sets are joined by putting one behind the other.
+    // A `FileDescriptorSet` is one repeated field, so sets are joined by putting one behind the other.
     let both = [narthex_services::DESCRIPTOR_SET, narthex_http_over_grpc::DESCRIPTOR_SET].concat();
     PyBytes::new(py, &both)
 }
