@@ -9,7 +9,12 @@ from typing import Any, final
 
 from narthex.config import Config
 
+__all__ = ["ClientDisconnected", "Server", "__version__", "builtin_descriptors", "init_logging"]
+
 __version__: str
+
+class ClientDisconnected(OSError):
+    """Raised by ASGI's ``send`` once the client is gone or the response is complete."""
 
 @final
 class Server:
