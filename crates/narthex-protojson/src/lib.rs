@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 mod builtin;
+mod editions;
 mod error;
 mod handle;
 mod http_rule;

@@ -8,6 +8,7 @@ use prost::Message as _;
 use prost_reflect::DescriptorPool;
 
 use crate::builtin;
+use crate::editions;
 use crate::error::{PoolError, PoolProblem};
 use crate::handle::{Message, Service};
 use crate::http_rule::{HttpRule, MethodOptions};
@@ -234,13 +235,13 @@ impl Build {
     }
 
     fn add_alone(&mut self, file: &File) -> bool {
-        match self.descriptors.decode_file_descriptor_proto(file.bytes.clone()) {
-            Ok(()) => true,
-            Err(error) => {
-                self.problems.push(problem(&file.name, &error.to_string()));
-                false
-            }
+        let added = editions::to_syntax(&file.bytes).and_then(|bytes| {
+            self.descriptors.decode_file_descriptor_proto(bytes).map_err(|error| error.to_string())
+        });
+        if let Err(message) = &added {
+            self.problems.push(problem(&file.name, message));
         }
+        added.is_ok()
     }
 
     /// Adds the built-in files nobody imported, leaving out those whose types the set declares elsewhere.
