@@ -1,10 +1,7 @@
-//! The queue of what is runnable, exactly counted, and the decision when a wake has to make the descriptor readable.
+//! The runnable tasks, exactly counted.
 //!
-//! All of it is behind one mutex, held for a few instructions and never across a task, a waker or a system call.
-//!
-//! A wake notifies the poller if the driver is parked in a blocking wait, or if nobody drives and nobody attends; but
-//! not while an earlier notification is still to be seen. In every other case there is a thread that looks at the queue
-//! before it sleeps: a driver takes the mutex to leave or to park, and finds what was pushed before.
+//! All of it is behind one mutex, held for a few instructions and never across a task, a waker or a system call; what is
+//! decided under it is the wake-up `protocol`'s.
 //!
 //! It is not a scheduler: first in, first out, on whatever thread drives.
 
@@ -21,6 +18,7 @@ use parking_lot::Mutex;
 use pin_project_lite::pin_project;
 use slab::Slab;
 
+use crate::protocol::{Notify, Protocol};
 use crate::shared::Shared;
 
 /// The runnable tasks and who looks after them.
@@ -33,72 +31,28 @@ pub(crate) struct Executor {
 
 #[derive(Debug, Default)]
 struct State {
-    queue: VecDeque<Runnable>,
+    protocol: Protocol<Runnable>,
     /// A waker of each task that is not finished, so that [`Executor::close`] can reach it.
     alive: Slab<Option<Waker>>,
-    drive: Drive,
-    /// The poller was notified and no wait has ended since.
-    notified: bool,
-    /// A driver that wants to park has to look around first.
-    interrupted: bool,
-    /// How many threads promised to turn before they sleep.
-    attended: usize,
     closed: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Drive {
-    /// No thread has the right to drive.
-    #[default]
-    Nobody,
-    /// One has it and looks at the queue again before it leaves or parks.
-    Running,
-    /// One has it and is in, or just before, a wait that blocks.
-    Parked,
-}
-
-/// Whether the caller has to notify the poller, once it has let go of the mutex.
-#[must_use]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Notify(pub(crate) bool);
-
-impl State {
-    /// Decides for a task that is in the queue now.
-    fn pushed(&mut self) -> Notify {
-        let asleep = match self.drive {
-            Drive::Nobody => self.attended == 0,
-            Drive::Running => false,
-            Drive::Parked => true,
-        };
-        let notify = asleep && !self.notified;
-        self.notified |= notify;
-        Notify(notify)
-    }
-
-    /// Decides for one who leaves, with whatever is in the queue.
-    fn left(&mut self) -> Notify {
-        if self.queue.is_empty() { Notify(false) } else { self.pushed() }
-    }
 }
 
 impl Executor {
     /// Queues a task that was woken.
     pub(crate) fn push(&self, runnable: Runnable) -> Notify {
-        let mut state = self.state.lock();
-        state.queue.push_back(runnable);
-        state.pushed()
+        self.state.lock().protocol.push(runnable)
     }
 
     /// How many tasks are scheduled and not polled.
     pub(crate) fn runnable(&self) -> usize {
         let state = self.state.lock();
-        state.queue.len() + self.in_batch.load(Ordering::Relaxed)
+        state.protocol.len() + self.in_batch.load(Ordering::Relaxed)
     }
 
     /// Moves the whole queue into the empty `batch`; false if there was nothing in it.
     pub(crate) fn take(&self, batch: &mut VecDeque<Runnable>) -> bool {
         let mut state = self.state.lock();
-        std::mem::swap(&mut state.queue, batch);
+        state.protocol.take(batch);
         self.in_batch.store(batch.len(), Ordering::Relaxed);
         !batch.is_empty()
     }
@@ -111,63 +65,44 @@ impl Executor {
     /// Puts what is left of a batch back to the head of the queue; true if something is runnable then.
     pub(crate) fn put_back(&self, batch: &mut VecDeque<Runnable>) -> bool {
         let mut state = self.state.lock();
-        if !batch.is_empty() {
-            batch.append(&mut state.queue);
-            std::mem::swap(&mut state.queue, batch);
-        }
+        state.protocol.put_back(batch);
         self.in_batch.store(0, Ordering::Relaxed);
-        !state.queue.is_empty()
+        state.protocol.len() > 0
     }
 
-    /// A thread has the right to drive.
+    /// See [`Protocol::begin`].
     pub(crate) fn begin(&self) {
-        self.state.lock().drive = Drive::Running;
+        self.state.lock().protocol.begin();
     }
 
-    /// The thread that drove stops doing so; `successor` says that another one waits to go on.
+    /// See [`Protocol::end`].
     pub(crate) fn end(&self, successor: bool) -> Notify {
-        let mut state = self.state.lock();
-        state.drive = Drive::Nobody;
-        if successor { Notify(false) } else { state.left() }
+        self.state.lock().protocol.end(successor)
     }
 
-    /// A wait begins that blocks, unless something is runnable, `wanted` elsewhere, or an interrupt was asked for.
-    pub(crate) fn park(&self, wanted: impl FnOnce() -> bool) -> bool {
-        let mut state = self.state.lock();
-        let interrupted = std::mem::take(&mut state.interrupted);
-        let park = !interrupted && state.queue.is_empty() && !wanted();
-        if park {
-            state.drive = Drive::Parked;
-        }
-        park
+    /// See [`Protocol::park`].
+    pub(crate) fn park(&self) -> bool {
+        self.state.lock().protocol.park()
     }
 
-    /// A wait is over, and with it a notification.
+    /// See [`Protocol::waited`].
     pub(crate) fn waited(&self) {
-        let mut state = self.state.lock();
-        state.drive = Drive::Running;
-        state.notified = false;
+        self.state.lock().protocol.waited();
     }
 
-    /// Makes a driver that is parked, or about to be, look around.
+    /// See [`Protocol::interrupt`].
     pub(crate) fn interrupt(&self) -> Notify {
-        let mut state = self.state.lock();
-        state.interrupted = true;
-        let notify = state.drive == Drive::Parked && !state.notified;
-        state.notified |= notify;
-        Notify(notify)
+        self.state.lock().protocol.interrupt()
     }
 
-    /// A thread promises to turn before it sleeps.
+    /// See [`Protocol::attend`].
     pub(crate) fn attend(&self) {
-        self.state.lock().attended += 1;
+        self.state.lock().protocol.attend();
     }
 
-    /// That promise ends.
+    /// See [`Protocol::neglect`].
     pub(crate) fn neglect(&self) -> Notify {
-        let mut state = self.state.lock();
-        state.attended -= 1;
-        if state.drive == Drive::Nobody { state.left() } else { Notify(false) }
+        self.state.lock().protocol.neglect()
     }
 
     /// Refuses tasks from now on and gives a waker for each that is alive.
@@ -179,7 +114,7 @@ impl Executor {
 
     /// Takes one task, to drop it.
     pub(crate) fn pop(&self) -> Option<Runnable> {
-        self.state.lock().queue.pop_front()
+        self.state.lock().protocol.pop()
     }
 
     fn enlist(&self) -> usize {
@@ -195,8 +130,7 @@ impl Executor {
         if let Some(waker) = state.alive.get_mut(place) {
             *waker = Some(runnable.waker());
         }
-        state.queue.push_back(runnable);
-        Ok(state.pushed())
+        Ok(state.protocol.push(runnable))
     }
 }
 

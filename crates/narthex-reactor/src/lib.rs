@@ -36,6 +36,7 @@ mod hyper_rt;
 mod io;
 pub mod net;
 mod poller;
+mod protocol;
 mod reactor;
 mod shared;
 mod timer;

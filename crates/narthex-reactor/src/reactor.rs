@@ -255,7 +255,7 @@ impl<'a> Driver<'a> {
             if self.shared.wanted() || stop() {
                 return;
             }
-            let block = self.shared.executor.park(|| self.shared.wanted());
+            let block = self.shared.executor.park();
             if !self.poll(block) {
                 return;
             }

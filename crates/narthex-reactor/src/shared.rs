@@ -8,10 +8,11 @@ use std::task::Waker;
 use async_task::Runnable;
 use parking_lot::Mutex;
 
-use crate::executor::{Executor, Notify};
+use crate::executor::Executor;
 use crate::fork::Process;
 use crate::io::Sources;
 use crate::poller::{Events, Poller};
+use crate::protocol::Notify;
 use crate::timer::Timers;
 
 /// The reactor itself; a [`Reactor`](crate::Reactor) is a handle on it.
