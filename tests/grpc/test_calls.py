@@ -130,3 +130,16 @@ def test_many_calls_at_once(client, kind):
     calls = [client.method(f"Echo{kind}").future(str(number).encode(), timeout=20) for number in range(500)]
     assert [call.result() for call in calls] == [str(number).encode() for number in range(500)]
     assert time.monotonic() - started < 20
+
+
+def test_contexts_do_not_outlive_their_calls(client, kind):
+    client.json("Contexts")
+    before = client.json("Contexts")
+    for _ in range(20):
+        client(f"Echo{kind}")
+        client.error(f"Abort{kind}", b'{"code": 5}')
+        client.error(f"Raise{kind}", b"{}")
+        client.error(f"Swallow{kind}")
+        client.error(f"BadResponse{kind}")
+        client(f"Callbacks{kind}", b"callbacks")
+    assert client.json("Contexts") <= before + 2

@@ -67,6 +67,14 @@ struct Standing {
     abort: Option<PyErr>,
 }
 
+/// What [`Call::let_go`] gives back, to be dropped outside the lock.
+struct Held {
+    callbacks: Vec<Py<PyAny>>,
+    _task: Option<TaskHandle>,
+    /// Its traceback has the handler's frame, and that the context.
+    _abort: Option<Py<PyAny>>,
+}
+
 impl Call {
     pub(crate) fn new(host: &Arc<Host>, head: Parts, method: Option<&Arc<Method>>) -> Arc<Self> {
         let deadline = timeout::parse(&head.headers).and_then(|timeout| {
@@ -142,22 +150,20 @@ impl Call {
 
     /// Nobody waits for the answer any more: tells the handler.
     pub(crate) fn abandon(self: &Arc<Self>) {
-        if let Some(task) = self.cancel() {
+        let mut state = self.state.lock();
+        if state.progress != Progress::Open {
+            return;
+        }
+        state.progress = Progress::Cancelled;
+        let task = state.task.take();
+        drop(state);
+        if let Some(task) = task {
             task.cancel_soon(self.runtime());
         }
         if self.method().is_some_and(|method| method.kind == Kind::Sync) {
             // A handler on a lane cannot be cancelled: its callbacks are how it learns.
             self.runtime().push(RunCallbacks(Arc::clone(self)));
         }
-    }
-
-    fn cancel(&self) -> Option<TaskHandle> {
-        let mut state = self.state.lock();
-        if state.progress != Progress::Open {
-            return None;
-        }
-        state.progress = Progress::Cancelled;
-        state.task.take()
     }
 
     /// Keeps the handler's task until the call is over, so that it can be cancelled.
@@ -208,14 +214,21 @@ impl Call {
         true
     }
 
-    /// The handler has ended, or its client is gone: calls the callbacks, with `context` where they take one.
-    fn over(&self, py: Python<'_>, context: Option<&Bound<'_, PyAny>>) {
+    /// The call is over: what holds its context, and so the call itself, must not be held by the call any longer. Python's
+    /// garbage collector does not see through it.
+    fn let_go(&self) -> Held {
         let mut state = self.state.lock();
         state.over = true;
-        let (task, callbacks) = (state.task.take(), std::mem::take(&mut state.callbacks));
-        drop(state);
-        drop(task);
-        for callback in callbacks {
+        Held {
+            callbacks: std::mem::take(&mut state.callbacks),
+            _task: state.task.take(),
+            _abort: state.draft.abort.take(),
+        }
+    }
+
+    /// The handler has ended, or its client is gone: calls the callbacks, with `context` where they take one.
+    fn over(&self, py: Python<'_>, context: Option<&Bound<'_, PyAny>>) {
+        for callback in self.let_go().callbacks {
             let callback = callback.bind(py);
             let called = match context {
                 Some(context) => callback.call1((context,)),
@@ -261,10 +274,6 @@ impl Drop for Ending {
             Status::unavailable("the server is shutting down")
         };
         call.answer(status.into());
-        let mut state = call.state.lock();
-        // They may hold the context, which holds the call.
-        let held = (state.task.take(), std::mem::take(&mut state.callbacks));
-        drop(state);
-        drop(held);
+        drop(call.let_go());
     }
 }
