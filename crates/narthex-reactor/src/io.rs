@@ -14,7 +14,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use parking_lot::Mutex;
@@ -27,6 +27,10 @@ use crate::shared::Shared;
 const READY: u64 = 1;
 const ENDED: u64 = 2;
 const EVENT: u64 = 4;
+
+/// Calls that one direction grants without a pause. A peer that sends as fast as its task reads, or connects as fast as it
+/// accepts, would otherwise keep that task running and every other waiting; no budget can stop a task in the middle.
+const STREAK: u32 = 32;
 
 /// The registered descriptors, found by the key that the poller reports.
 #[derive(Debug, Default)]
@@ -96,6 +100,8 @@ struct Source {
 struct Direction {
     state: AtomicU64,
     waker: Mutex<Option<Waker>>,
+    /// Calls granted since the task last had to wait.
+    streak: AtomicU32,
 }
 
 impl Source {
@@ -111,7 +117,7 @@ impl Source {
 
 impl Direction {
     fn new(ready: bool) -> Self {
-        Self { state: AtomicU64::new(u64::from(ready)), waker: Mutex::new(None) }
+        Self { state: AtomicU64::new(u64::from(ready)), waker: Mutex::new(None), streak: AtomicU32::new(0) }
     }
 
     fn mark(&self, ended: bool, wakers: &mut Vec<Waker>) {
@@ -127,8 +133,15 @@ impl Direction {
     fn ready(&self, context: &Context<'_>) -> Option<u64> {
         let state = self.state.load(Ordering::Acquire);
         if state & READY != 0 {
-            return Some(state);
+            if self.streak.fetch_add(1, Ordering::Relaxed) < STREAK {
+                return Some(state);
+            }
+            // Its turn comes again behind the tasks that are runnable now.
+            self.streak.store(0, Ordering::Relaxed);
+            context.waker().wake_by_ref();
+            return None;
         }
+        self.streak.store(0, Ordering::Relaxed);
         let mut waker = self.waker.lock();
         let replaced = match &mut *waker {
             Some(current) if current.will_wake(context.waker()) => None,

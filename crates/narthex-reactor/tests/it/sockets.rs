@@ -7,9 +7,10 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use narthex_reactor::Reactor;
 use narthex_reactor::net::{Addr, Listener, Stream};
+use narthex_reactor::{Budget, Reactor, Turn};
 
 use crate::outer::Outer;
 
@@ -233,7 +234,7 @@ fn a_reset_is_an_error_to_reader_and_writer() {
         (read.unwrap_err().kind(), stream.write_all(b"x").await.unwrap_err().kind())
     });
     outer.settle();
-    rustix::net::sockopt::set_socket_linger(&client, Some(std::time::Duration::ZERO)).unwrap();
+    rustix::net::sockopt::set_socket_linger(&client, Some(Duration::ZERO)).unwrap();
     drop(client);
     outer.run_until(|| reader.is_finished());
     assert_eq!(crate::outer::output(reader), (io::ErrorKind::ConnectionReset, io::ErrorKind::BrokenPipe));
@@ -310,6 +311,26 @@ fn a_writer_waits_for_its_reader_and_loses_nothing() {
     assert_eq!(all.len(), SIZE);
     assert!(all.iter().zip((0..=255_u8).cycle()).all(|(byte, expected)| *byte == expected));
     outer.settle();
+}
+
+#[test]
+fn a_task_that_always_has_something_to_read_lets_others_run() {
+    let outer = Outer::new();
+    let (near, mut far) = pair(&outer);
+    far.write_all(&[7; 1000]).unwrap();
+    let read = std::sync::Arc::new(AtomicUsize::new(0));
+    let counter = std::sync::Arc::clone(&read);
+    let reader = outer.reactor.spawn(async move {
+        while near.read(&mut [0]).await.unwrap() > 0 {
+            counter.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    let budget = Budget { tasks: 1, time: Duration::MAX };
+    assert_eq!(outer.reactor.driver().turn(budget), Turn::Spent);
+    assert!((1..100).contains(&read.load(Ordering::SeqCst)), "{read:?}");
+    drop(far);
+    outer.run_until(|| reader.is_finished());
+    assert_eq!(read.load(Ordering::SeqCst), 1000);
 }
 
 #[test]

@@ -146,6 +146,22 @@ fn order_is_first_in_first_out_across_budgets() {
 }
 
 #[test]
+fn what_is_woken_meanwhile_comes_after_what_a_budget_left() {
+    let outer = Outer::new();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    for number in 0..4 {
+        let (seen, reactor) = (Arc::clone(&seen), outer.reactor.clone());
+        let first = async move {
+            seen.lock().unwrap().push(number);
+            reactor.spawn(async move { seen.lock().unwrap().push(number + 4) }).detach();
+        };
+        outer.reactor.spawn(first).detach();
+    }
+    while outer.reactor.driver().turn(Budget { tasks: 1, time: Duration::MAX }) == Turn::Spent {}
+    assert_eq!(*seen.lock().unwrap(), (0..8).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_panic_ends_its_task_alone() {
     let outer = Outer::new();
     let dropped = Arc::new(AtomicBool::new(false));
