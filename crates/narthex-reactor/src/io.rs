@@ -133,7 +133,10 @@ impl Direction {
     fn ready(&self, context: &Context<'_>) -> Option<u64> {
         let state = self.state.load(Ordering::Acquire);
         if state & READY != 0 {
-            if self.streak.fetch_add(1, Ordering::Relaxed) < STREAK {
+            // Only the task that waits in this direction counts here.
+            let streak = self.streak.load(Ordering::Relaxed);
+            self.streak.store(streak + 1, Ordering::Relaxed);
+            if streak < STREAK {
                 return Some(state);
             }
             // Its turn comes again behind the tasks that are runnable now.

@@ -217,18 +217,26 @@ impl<'a> Driver<'a> {
         Self { shared, state }
     }
 
-    /// Takes what the poller has, without blocking, fires timers, and polls tasks; again, until the poller has nothing
-    /// that wakes a task or the budget is used.
+    /// Polls the tasks that are runnable, takes what the poller has without blocking, fires timers, and so on, until the
+    /// poller has nothing that wakes a task or the budget is used. It looks at the poller at least once.
     pub fn turn(&mut self, budget: Budget) -> Turn {
         let mut allowance = Allowance::new(budget);
         allowance.late();
+        let mut polled = false;
         loop {
-            self.poll(false);
             match self.run(&mut allowance, false) {
-                Ran::Nothing => return Turn::Idle,
-                Ran::All => {}
-                Ran::Some => return Turn::Spent,
+                Ran::Nothing if polled => return Turn::Idle,
+                Ran::Nothing | Ran::All => {}
+                Ran::Some => {
+                    // Tasks that are always runnable must not keep those that wait for sockets and timers from it.
+                    if !polled {
+                        self.poll(false);
+                    }
+                    return Turn::Spent;
+                }
             }
+            self.poll(false);
+            polled = true;
         }
     }
 
