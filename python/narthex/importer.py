@@ -8,7 +8,6 @@ import difflib
 import importlib
 import pkgutil
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -72,7 +71,7 @@ def _missing_module(name: str, missing: str, error: ModuleNotFoundError, where: 
         return Problem(where, f"there is no module {missing!r}", f"Did you mean {meant!r}?")
     if parent:
         return Problem(where, f"there is no module {missing!r}", f"The package {parent!r} was found, but not {last!r}.")
-    searched = ", ".join(sys.path[:2])
+    searched = " and ".join(_own_folders())
     hint = f"Check the spelling, or name the folder it lies in with --app-dir. Searched first: {searched}"
     return Problem(where, f"there is no module {missing!r}", hint)
 
@@ -86,13 +85,16 @@ def _failing_module(name: str, error: BaseException, where: str) -> Problem:
 
 def _modules_in(parent: str) -> list[str]:
     """Names one could import below the package, or at top level from the folders that are the user's own."""
-    folders: Iterable[str] = sys.path[:2]
-    if parent:
-        folders = list(getattr(sys.modules.get(parent), "__path__", ()))
-    names = {module.name for module in pkgutil.iter_modules(list(folders))}
+    folders: list[str] = list(getattr(sys.modules.get(parent), "__path__", ())) if parent else _own_folders()
+    names = {module.name for module in pkgutil.iter_modules(folders)}
     for folder in filter(Path.is_dir, map(Path, folders)):
         names.update(entry.name for entry in folder.iterdir() if entry.name.isidentifier() and entry.is_dir())
     return sorted(names)
+
+
+def _own_folders() -> list[str]:
+    """What ``prepare_path`` put first: one folder or two; what may come second otherwise is Python's own archive."""
+    return [folder for folder in sys.path[:2] if Path(folder).is_dir()]
 
 
 def _form_hint(module_name: str, attribute: str) -> str:

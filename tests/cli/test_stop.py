@@ -47,8 +47,7 @@ def test_what_is_in_flight_finishes_and_nothing_new_is_accepted(serve, events, t
             assert next(pieces) == b"first "
             server.send_signal(signal.SIGTERM)
             server.wait_for("Shutting down on SIGTERM")
-            with pytest.raises(ConnectionRefusedError):
-                socket.create_connection((server.host, server.port), timeout=5).close()
+            until(lambda: refuses(server))
             gate.touch()
             assert b"".join(pieces) == b"last"
         assert server.wait() == 0
@@ -128,6 +127,14 @@ def test_signal_while_the_application_starts(apps, events):
         _, stderr = process.communicate(timeout=10)
     assert process.returncode == 0, stderr
     assert "before the application's startup was complete" in stderr
+
+
+def refuses(server):
+    try:
+        socket.create_connection((server.host, server.port), timeout=5).close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 def appears(path):

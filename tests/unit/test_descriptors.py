@@ -4,12 +4,15 @@ import sys
 
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool
-from narthex.grpc.descriptors import collect, merge
+from narthex.grpc.descriptors import Collected, collect, merge
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _kitchen(protos):
     from kitchen.v1 import kitchen_pb2  # noqa: F401
+
+
+LARDER = "kitchen.v1.Larder"
 
 
 def files(encoded):
@@ -40,6 +43,10 @@ def test_the_set_fills_an_empty_pool_and_keeps_the_annotations():
     assert service.method[0].options.Extensions[annotations_pb2.http].post == "/kitchen/echo"
 
 
+def test_no_services_need_no_descriptors():
+    assert collect([]) == Collected(b"", ())
+
+
 def test_service_without_descriptor():
     collected = collect(["nowhere.v1.Service", "kitchen.v1.Kitchen"])
     assert collected.missing == ("nowhere.v1.Service",)
@@ -59,7 +66,7 @@ def test_without_protobuf_all_are_missing(monkeypatch):
 def test_loaded_files_that_no_service_imports_are_there_for_error_details():
     from kitchen.v1 import details_pb2  # noqa: F401
 
-    assert "kitchen/v1/details.proto" in {file.name for file in files(collect([]).file_descriptor_set)}
+    assert "kitchen/v1/details.proto" in {file.name for file in files(collect([LARDER]).file_descriptor_set)}
 
 
 def test_loaded_files_of_what_narthex_has_itself_are_not():
@@ -68,7 +75,7 @@ def test_loaded_files_of_what_narthex_has_itself_are_not():
     def with_health(services):
         return any(file.package == "grpc.health.v1" for file in files(collect(services).file_descriptor_set))
 
-    assert not with_health([])
+    assert not with_health([LARDER])
     assert with_health(["grpc.health.v1.Health"])
 
 
@@ -79,7 +86,7 @@ def test_loaded_files_of_an_edition_wait_until_a_service_needs_them(monkeypatch)
     module = type(sys)("edition_pb2")
     module.DESCRIPTOR = descriptor_pool.Default().FindFileByName("edition.proto")
     monkeypatch.setitem(sys.modules, "edition_pb2", module)
-    assert "edition.proto" not in {file.name for file in files(collect([]).file_descriptor_set)}
+    assert "edition.proto" not in {file.name for file in files(collect([LARDER]).file_descriptor_set)}
     assert "edition.proto" in {file.name for file in files(collect(["Modern"]).file_descriptor_set)}
 
 

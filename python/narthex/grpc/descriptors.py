@@ -31,6 +31,8 @@ def collect(services: Iterable[str]) -> Collected:
     The others are there for messages that nothing imports but that appear inside an ``Any``: the details of errors.
     """
     services = tuple(services)
+    if not services:
+        return Collected(b"", ())
     try:
         from google.protobuf import descriptor_pool
     except ImportError:

@@ -42,7 +42,6 @@ class Registrar:
     """
 
     def __init__(self) -> None:
-        _register_as_server()
         self._registered: dict[str, _Registered] = {}
         self._generic: dict[str, _Registered] = {}
         self._twice: dict[tuple[str, str, str], list[str]] = {}
@@ -82,6 +81,7 @@ class Registrar:
 
     def register_for(self, target: str) -> None:
         """What comes next is registered by this ``--grpc`` target."""
+        _register_as_server()
         self._by = target
 
     def seal(self) -> None:
@@ -169,7 +169,10 @@ def _sequence(handlers: Any) -> Iterable[Any]:
 
 
 def _register_as_server() -> None:
-    """Makes ``isinstance(registrar, grpc.aio.Server)`` true, which ``enable_server_reflection`` and others ask."""
+    """Makes ``isinstance(registrar, grpc.aio.Server)`` true, which ``enable_server_reflection`` and others ask.
+
+    Not done before there is something to register: importing grpc takes longer than all else at start-up.
+    """
     try:
         from grpc import aio
     except ImportError:
