@@ -28,7 +28,7 @@ exit codes:
   0          stopped by SIGTERM or Ctrl-C; what was in flight has ended or was aborted at the timeout
   1          a fault of Narthex itself
   2          a wrong command line, or problems found at start-up: all are listed, nothing was served
-  3          the application's lifespan said that its startup or shutdown failed
+  3          the application's lifespan said that its startup failed
   130, 143   ended at once by a second Ctrl-C or SIGTERM, or by Ctrl-C during start-up
 """
 

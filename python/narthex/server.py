@@ -128,11 +128,7 @@ async def _run(server: "Server", options: Options, signals: Signals) -> tuple[in
     await stopped
     timeout = options.config.graceful_timeout
     LOGGER.info("Shutting down on %s, in %g seconds at most; a second signal ends it at once", signals.name, timeout)
-    try:
-        finished = await server.shutdown(timeout)
-    except RuntimeError as error:
-        ERRORS.error("The application's lifespan shutdown failed%s", _reason(error))
-        return EXIT_LIFESPAN, True
+    finished = await server.shutdown(timeout)
     if finished:
         LOGGER.info("Finished")
     else:

@@ -108,6 +108,12 @@ def test_failed_startup(narthex, apps):
     assert "Narthex running" not in ended.stderr
 
 
+def test_failed_shutdown_is_told_and_the_stop_goes_on(serve):
+    with serve("plain:failing_shutdown") as server:
+        assert server.stop() == 0
+        assert "shutdown failed: the database is gone" in server.stderr()
+
+
 def test_signal_while_the_application_starts(apps, events):
     command = [
         sys.executable,
