@@ -1,6 +1,7 @@
 //! The descriptor pool: built once from a descriptor set, then read only.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -14,12 +15,11 @@ use crate::handle::{Message, Service};
 use crate::http_rule::{HttpRule, MethodOptions};
 
 /// All descriptors a server knows; cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Pool {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
 struct Inner {
     descriptors: DescriptorPool,
     files: HashMap<String, File>,
@@ -147,6 +147,13 @@ impl Pool {
         pool.all_enums()
             .find(|found| beside(found.full_name()) && found.get_value_by_name(member).is_some())
             .map(|found| found.parent_file().name().to_owned())
+    }
+}
+
+/// Only the number of files: prost-reflect's own form of a recursive message type never ends.
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pool({} files)", self.inner.files.len())
     }
 }
 

@@ -12,6 +12,25 @@ use crate::service::Transcode;
 ///
 /// The service behind must answer gRPC at the paths of the hosted methods; whatever else it answers (a web application)
 /// it gets untouched.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use narthex_transcode::{Options, Pool, RouteTable, TranscodeLayer};
+/// use tower_layer::Layer as _;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let descriptor_set = b"";
+/// # let grpc = ();
+/// let pool = Pool::from_file_descriptor_set(descriptor_set)?;
+/// let routes = RouteTable::build(&pool, &["shop.v1.ShopService".to_owned()])?;
+/// let service = TranscodeLayer::new(Arc::new(routes), Options::default()).layer(grpc);
+/// # drop(service);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct TranscodeLayer {
     pub(crate) shared: Arc<Shared>,

@@ -31,7 +31,7 @@ mod template;
 pub use error::{SchemaError, SchemaProblem};
 pub use future::ResponseFuture;
 pub use layer::TranscodeLayer;
-pub use narthex_protojson::{ReadOptions, WriteOptions};
+pub use narthex_protojson::{Pool, ReadOptions, WriteOptions};
 pub use options::{Options, UnknownQuery};
 pub use route::{Match, Route, RouteTable};
 pub use service::Transcode;

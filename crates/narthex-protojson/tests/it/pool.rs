@@ -33,6 +33,14 @@ fn an_empty_set_has_what_every_pool_has() {
 }
 
 #[test]
+fn handles_can_be_printed() {
+    let kinds = POOL.message("kinds.v1.Kinds").unwrap();
+    let inner = kinds.field("inner").unwrap();
+    assert_eq!(format!("{kinds:?} {inner:?}"), "Message(kinds.v1.Kinds) Field(kinds.v1.Kinds.inner)");
+    assert!(format!("{:?} {:?}", *POOL, inner.kind()).contains("Pool("));
+}
+
+#[test]
 fn files_may_come_in_any_order_and_twice() {
     let mut set = set();
     set.file.reverse();
