@@ -22,7 +22,7 @@ HINTS = """
   The shop      {url}/
 
   JSON          curl {url}/api/books
-                curl -d '{{"a": 1, "b": 2}}' {url}/api/add
+                curl --json '{{"a": 1, "b": 2}}' {url}/api/add
                 curl {url}/api/books/999
 
   gRPC          grpcurl -plaintext {target} list

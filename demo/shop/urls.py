@@ -7,6 +7,7 @@ from shop import views
 app_name = "shop"
 urlpatterns = [
     path("", views.home, name="home"),
+    path("favicon.ico", views.favicon, name="favicon"),
     path("books/new", views.new_book, name="new-book"),
     path("upload", views.upload, name="upload"),
     path("whoami", views.whoami, name="whoami"),

@@ -38,6 +38,15 @@ async def home(request: HttpRequest) -> HttpResponse:
     return render(request, "shop/home.html", {"books": books, "visitor": user})
 
 
+@require_safe
+async def favicon(request: HttpRequest) -> HttpResponse:
+    """A book, for the browser's tab."""
+    return HttpResponse(
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><path d="M2 2h5l1 1 1-1h5v11H9l-1 1-1-1H2z"/></svg>',
+        content_type="image/svg+xml",
+    )
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
 def new_book(request: HttpRequest) -> HttpResponse:
     """A plain form: CSRF token, redirect, message. A sync view, as most are."""

@@ -5,12 +5,22 @@ Tests ask ``site.differs(name)``. A whole run in which no test asked for one of 
 
 DIFFERENCES: dict[str, str] = {
     "transcoder-errors": (
-        "A request that Envoy's own transcoder refuses (bad JSON, a bad or unknown query parameter, a body over the limit) "
+        "A request that Envoy's own transcoder refuses (bad JSON, a bad or unknown query parameter) "
         "gets text/plain in Envoy's words, no google.rpc.Status. It never reaches Narthex. The status code is the same."
     ),
+    "content-type": (
+        "A body of the JSON API has to be application/json, or to have no type. Envoy's transcoder does not look at the type, "
+        "so that a page of somebody else's can have a browser send one by a form."
+    ),
+    "unknown-fields": "A field that the message does not have is a 400. Envoy's transcoder ignores it.",
+    "head-of-json": "HEAD goes where GET goes. For Envoy it is another method, which no binding has: the application answers.",
     "path-and-body": (
         "A field that both the path and the body name has the path's value. Envoy's transcoder would take the body's, and so "
         "change another book than the path says; its configuration makes that a 400."
+    ),
+    "json-body-limit": (
+        "Envoy's transcoder passes JSON on as it comes, so that its max_request_body_size does not count; Narthex refuses the "
+        "gRPC message that becomes too long (RESOURCE_EXHAUSTED, as HTTP 429)."
     ),
     "page-body-limit": (
         "HTTP over gRPC is one HttpBody message each way, which Envoy holds whole: a request over its max_request_body_size "

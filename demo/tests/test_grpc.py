@@ -67,7 +67,6 @@ def test_a_call_that_the_client_cancels(site: Site) -> None:
     async def call() -> None:
         async with grpc.aio.insecure_channel(site.target) as channel:
             call = Demo(channel).Add(AddRequest(a=1), metadata=[("x-pause-ms", "9000")])
-            await call.wait_for_connection()
             await asyncio.to_thread(site.log.wait_for, "Add takes its time", start)
             call.cancel()
             assert await call.code() == grpc.StatusCode.CANCELLED
