@@ -80,7 +80,7 @@ test-rust: $(VENV)/.build $(VENV)/.test ## Run the tests of the crates
 	$(RUST_ENV) cargo test --workspace --locked 2>&1 | tee $(RESULTS)/cargo.log
 
 .PHONY: test-python
-test-python: build $(VENV)/.test $(TOOLS)/bin/grpcurl chromium ## Run the Python tests: the package's, and the demo's end to end, direct and through Envoy
+test-python: build $(VENV)/.test $(TOOLS)/bin/grpcurl browser ## Run the Python tests: the package's, and the demo's end to end, direct and through Envoy
 	@mkdir -p $(RESULTS)
 	$(BIN)/python -m pytest tests --junitxml=$(RESULTS)/tests.xml
 	$(BIN)/python -m pytest demo/tests --junitxml=$(RESULTS)/demo.xml
@@ -89,8 +89,8 @@ $(VENV)/.test: requirements/test.txt requirements/e2e.txt $(VENV)/.build
 	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements/test.txt -r requirements/e2e.txt
 	@touch $@
 
-.PHONY: chromium
-chromium: ## Install Chromium for the browser tests, where that is allowed
+.PHONY: browser
+browser: ## Install Chromium for the browser tests, where that is allowed
 	@scripts/chromium.sh
 
 # Without Go the tests that use it are listed as not run.

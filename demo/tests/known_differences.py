@@ -14,6 +14,9 @@ DIFFERENCES: dict[str, str] = {
     ),
     "unknown-fields": "A field that the message does not have is a 400. Envoy's transcoder ignores it.",
     "head-of-json": "HEAD goes where GET goes. For Envoy it is another method, which no binding has: the application answers.",
+    "content-type-parameters": (
+        "application/grpc with parameters (;charset=utf-8) is gRPC here. For Envoy it is not, so the application gets it."
+    ),
     "path-and-body": (
         "A field that both the path and the body name has the path's value. Envoy's transcoder would take the body's, and so "
         "change another book than the path says; its configuration makes that a 400."

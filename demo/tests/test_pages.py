@@ -124,6 +124,26 @@ def test_no_body_where_there_is_none(pages: Client, code: int) -> None:
     assert pages.get("/whoami").json() == {"user": None}
 
 
+@pytest.mark.parametrize(
+    "kind", ["application/grpc-web", "application/grpc-web+proto", "application/grpcx", "application/json"]
+)
+def test_a_page_takes_any_content_type(pages: Client, kind: str) -> None:
+    response = pages.post("/status/418", content=b"x", headers={"content-type": kind})
+    assert (response.status_code, response.text) == (418, "status 418\n")
+    assert "x-http-code" not in response.headers
+
+
+@pytest.mark.parametrize("kind", ["application/grpc", "application/grpc+proto", "application/grpc;charset=utf-8"])
+def test_a_page_is_no_grpc_method(site: Site, kind: str) -> None:
+    client = site.client(http2=True)
+    client.kind = client.ANY
+    response = client.post("/status/418", content=b"\0\0\0\0\0", headers={"content-type": kind})
+    if site.differs("content-type-parameters") and ";" in kind:
+        assert (response.status_code, response.text) == (418, "status 418\n")
+    else:
+        assert (response.status_code, response.headers["grpc-status"]) == (200, "12")
+
+
 def test_head(pages: Client) -> None:
     response = pages.head("/blob?size=1234")
     assert (response.status_code, response.content) == (200, b"")
