@@ -12,6 +12,7 @@ import functools
 import gc
 import json
 import threading
+import time
 
 import grpc
 
@@ -111,6 +112,41 @@ def MetadataSync(request, context):
         context.send_initial_metadata(pairs(wanted["initial"]))
     context.set_trailing_metadata(pairs(wanted.get("trailing", [])))
     return json.dumps([readable(context.invocation_metadata()), readable(context.trailing_metadata())]).encode()
+
+
+@method
+async def Begin(request, context):
+    """Sends its initial metadata, and goes on when it is told to."""
+    wanted = json.loads(request)
+    await context.send_initial_metadata((("early", "yes"),))
+    await EVENTS.wait(wanted["name"])
+    if "abort" in wanted:
+        await context.abort(code(wanted["abort"]), "after the head")
+    return b"message"
+
+
+@method
+def BeginSync(request, context):
+    wanted = json.loads(request)
+    context.send_initial_metadata((("early", "yes"),))
+    asyncio.run_coroutine_threadsafe(EVENTS.wait(wanted["name"]), EVENTS.loop).result(20)
+    if "abort" in wanted:
+        context.abort(code(wanted["abort"]), "after the head")
+    return b"message"
+
+
+@method
+async def BeginAndWait(request, context):
+    await context.send_initial_metadata((("early", "yes"),))
+    return await Wait(request, context)
+
+
+@method
+async def Block(request, context):
+    """Keeps the event loop from everything else."""
+    EVENTS.note(request.decode())
+    time.sleep(1)
+    return b"blocked"
 
 
 def prepare(wanted, context):

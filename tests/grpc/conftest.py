@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 import grpc
+import httpx
 import pytest
 
 PATIENCE = 20.0
@@ -67,6 +68,24 @@ def connect() -> Callable[[str], AbstractContextManager[Client]]:
 def client(server, connect):
     with connect(server.target) as client:
         yield client
+
+
+@pytest.fixture
+def begin(server) -> Callable[[str, object], AbstractContextManager[httpx.Response]]:
+    """Calls a method with JSON and gives the response as soon as its head is there."""
+
+    @contextmanager
+    def begin(method: str, request: object) -> Iterator[httpx.Response]:
+        message = json.dumps(request).encode()
+        envelope = b"\0" + len(message).to_bytes(4, "big") + message
+        head = {"content-type": "application/grpc", "te": "trailers"}
+        with (
+            server.client(http1=False, http2=True) as client,
+            client.stream("POST", f"/test.Calls/{method}", content=envelope, headers=head) as response,
+        ):
+            yield response
+
+    return begin
 
 
 @pytest.fixture

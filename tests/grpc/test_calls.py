@@ -143,3 +143,20 @@ def test_contexts_do_not_outlive_their_calls(client, kind):
         client.error(f"BadResponse{kind}")
         client(f"Callbacks{kind}", b"callbacks")
     assert client.json("Contexts") <= before + 2
+
+
+def test_initial_metadata_are_sent_at_once(client, begin, name, kind):
+    # grpcio's client shows them only with the reply.
+    with begin(f"Begin{kind}", {"name": name}) as response:
+        assert response.headers["early"] == "yes"
+        assert "grpc-status" not in response.headers
+        client.note(name)
+        assert response.read() == b"\0\0\0\0\x07message"
+
+
+def test_the_reply_after_early_metadata(client, name, kind):
+    client.note(name)
+    reply, call = client.with_call(f"Begin{kind}", json.dumps({"name": name}).encode())
+    assert reply == b"message"
+    assert initial_metadata(call) == [("early", "yes")]
+    assert list(call.trailing_metadata()) == []

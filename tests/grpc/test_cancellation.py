@@ -1,5 +1,6 @@
 """Calls whose client leaves, or whose time is over."""
 
+import json
 import socket
 
 import grpc
@@ -73,3 +74,36 @@ def test_calls_in_flight_are_finished_before_the_server_stops(serve, connect, na
         client.seen(f"{name} waits")
         assert server.stop() == 0
         assert call.exception().code() is StatusCode.DEADLINE_EXCEEDED
+
+
+def test_cancelling_after_the_head(client, name):
+    call = client.method("BeginAndWait").future(name.encode(), timeout=20)
+    client.seen(f"{name} waits")
+    call.cancel()
+    assert client.seen(f"{name} cancelled") is True
+
+
+def test_a_deadline_after_the_head(client, name):
+    call = client.method("BeginAndWait").future(name.encode(), timeout=0.3)
+    assert call.exception().code() is StatusCode.DEADLINE_EXCEEDED
+    assert client.seen(f"{name} cancelled") is True
+
+
+def test_leaving_after_the_head(client, begin, name):
+    with begin("BeginAndWait", name) as response:
+        assert response.headers["early"] == "yes"
+    assert client.seen(f"{json.dumps(name)} cancelled") is True
+
+
+def test_a_blocked_loop_does_not_hold_deadlines_back(client, server, name):
+    waiting = client.method("Wait").future(f"{name} late".encode(), timeout=20)
+    client.seen(f"{name} late waits")
+    late = client.method("Wait").future(f"{name} later".encode(), timeout=0.3)
+    client.seen(f"{name} later waits")
+    blocked = client.method("Block").future(name.encode(), timeout=20)
+    # Told by the server's own timer: the client's, of the same length, is the same status.
+    assert late.exception().code() is StatusCode.DEADLINE_EXCEEDED
+    waiting.cancel()
+    assert blocked.result() == b"blocked"
+    for event in ("late", "later"):
+        assert client.seen(f"{name} {event} cancelled") is True

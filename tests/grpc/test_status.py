@@ -83,6 +83,21 @@ def test_a_status_without_a_message_is_one_head(server, kind):
     assert response.content == b""
 
 
+def test_an_abort_after_the_head(client, begin, name, kind):
+    with begin(f"Begin{kind}", {"name": name, "abort": "ABORTED"}) as response:
+        assert response.headers["early"] == "yes"
+        client.note(name)
+        assert response.read() == b""
+
+
+def test_an_abort_with_initial_metadata(client, name, kind):
+    client.note(name)
+    error = client.error(f"Begin{kind}", json.dumps({"name": name, "abort": "ABORTED"}).encode())
+    assert (error.code(), error.details()) == (StatusCode.ABORTED, "after the head")
+    assert ("early", "yes") in error.initial_metadata()
+    assert list(error.trailing_metadata()) == []
+
+
 def test_details_may_go_with_ok(client, kind):
     # Clients need not show them; grpcio does not.
     reply, call = client.with_call(f"Answer{kind}", b'{"set_details": "all well"}')

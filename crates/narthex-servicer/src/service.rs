@@ -92,7 +92,7 @@ impl Service<Request<Body>> for Servicer {
     }
 }
 
-/// Resolves when the handler has ended, or something answers in its stead.
+/// Resolves when the handler has ended or sent its initial metadata, or something answers in its stead.
 ///
 /// # Cancel safety
 ///
@@ -157,7 +157,7 @@ impl Stage {
                     Self::Running { call: Arc::clone(call) }
                 }
                 Self::Running { call } => {
-                    return Poll::Ready(Ok(ready!(call.poll_reply(cx)).into_response()));
+                    return Poll::Ready(Ok(ready!(call.poll_response(cx))));
                 }
             };
         }

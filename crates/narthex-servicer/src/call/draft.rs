@@ -14,9 +14,21 @@ pub(crate) struct Draft {
     pub(crate) code_object: Option<Py<PyAny>>,
     pub(crate) details: Option<String>,
     pub(crate) trailing: Option<Sent>,
-    initial: Option<HeaderMap>,
+    initial: Initial,
     /// The exception that `abort` raised.
     pub(crate) abort: Option<Py<PyAny>>,
+}
+
+/// The initial metadata.
+#[derive(Default)]
+enum Initial {
+    /// `send_initial_metadata` was not called.
+    #[default]
+    Unset,
+    /// It was, and they wait for the response to begin.
+    Set(HeaderMap),
+    /// The response has begun with them.
+    Sent,
 }
 
 /// What `abort` was called with.
@@ -53,17 +65,29 @@ impl Draft {
     }
 
     /// Whether `send_initial_metadata` was called.
-    pub(crate) fn has_sent_initial(&self) -> bool {
-        self.initial.is_some()
+    pub(crate) fn has_initial(&self) -> bool {
+        !matches!(self.initial, Initial::Unset)
     }
 
-    /// `false` if it was sent before.
+    /// `false` if it was called before.
     pub(crate) fn set_initial(&mut self, initial: HeaderMap) -> bool {
-        if self.initial.is_some() {
+        if self.has_initial() {
             return false;
         }
-        self.initial = Some(initial);
+        self.initial = Initial::Set(initial);
         true
+    }
+
+    /// The initial metadata that wait to be sent.
+    pub(crate) fn take_unsent_initial(&mut self) -> Option<HeaderMap> {
+        match &mut self.initial {
+            Initial::Set(initial) => {
+                let initial = std::mem::take(initial);
+                self.initial = Initial::Sent;
+                Some(initial)
+            }
+            Initial::Unset | Initial::Sent => None,
+        }
     }
 
     /// Empty details and metadata leave what was set before.
@@ -79,11 +103,6 @@ impl Draft {
             Some(abort.trailing)
         };
         Replaced((code, unused, self.abort.replace(abort.exception)))
-    }
-
-    /// The initial metadata, to be sent.
-    pub(crate) fn take_initial(&mut self) -> HeaderMap {
-        self.initial.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// The trailers for this outcome: trailing metadata, status, and details where there are any.

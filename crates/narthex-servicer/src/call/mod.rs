@@ -3,6 +3,7 @@
 //! Whoever comes first ends it: the handler by returning, raising or aborting, the client by leaving (the future is dropped),
 //! or nobody, when what should have run is dropped ([`Ending`]). Later answers change nothing.
 
+mod body;
 mod draft;
 mod request;
 mod response;
@@ -11,15 +12,18 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
+use http::Response;
 use http::request::Parts;
 use narthex_pyrt::{Job, Runtime, TaskHandle, log_exception};
-use narthex_wire::{Arrival, Code, Connection, Status, timeout};
+use narthex_wire::{Arrival, Body, Code, Connection, Status, timeout};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 
 pub(crate) use self::draft::{Abort, Draft};
 pub(crate) use self::request::{Resolve, start};
 pub(crate) use self::response::{Reply, set_status};
+
+use self::body::begun;
 use crate::error::usage_error;
 use crate::method::{Kind, Method};
 use crate::service::Host;
@@ -136,7 +140,17 @@ impl Call {
         }
     }
 
-    /// The answer, or a wake-up when it is there, or when the method has become known.
+    /// The handler has sent its initial metadata: the response may begin.
+    ///
+    /// One that answers before the response future runs again costs nothing more for it: all of it is one response then.
+    pub(crate) fn begin(&self) {
+        let waker = self.state.lock().waker.take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// The answer; otherwise a wake-up when there is more to see: the answer, its beginning, or the method.
     pub(crate) fn poll_reply(&self, cx: &Context<'_>) -> Poll<Reply> {
         let mut state = self.state.lock();
         if let Some(reply) = state.reply.take() {
@@ -146,6 +160,17 @@ impl Call {
             state.waker = Some(cx.waker().clone());
         }
         Poll::Pending
+    }
+
+    /// The whole response, or its beginning with the answer as a body still to come.
+    pub(crate) fn poll_response(self: &Arc<Self>, cx: &Context<'_>) -> Poll<Response<Body>> {
+        if let Poll::Ready(reply) = self.poll_reply(cx) {
+            return Poll::Ready(reply.into_response());
+        }
+        match self.with_draft(Draft::take_unsent_initial) {
+            Some(initial) => Poll::Ready(begun(self, initial)),
+            None => Poll::Pending,
+        }
     }
 
     /// Nobody waits for the answer any more: tells the handler.

@@ -36,6 +36,13 @@ impl Reply {
     }
 }
 
+impl Reply {
+    /// What comes after a head that was sent before: the envelope (empty where there is none), and the trailers.
+    pub(super) fn into_rest(self) -> (Bytes, HeaderMap) {
+        (self.message.unwrap_or_default(), self.trailers)
+    }
+}
+
 impl From<Status> for Reply {
     fn from(status: Status) -> Self {
         Self { initial: HeaderMap::new(), message: None, trailers: status.into_trailers() }
@@ -69,7 +76,7 @@ fn returned(call: &Call, method: &Method, value: &Bound<'_, PyAny>) -> Option<Re
     }
     match method.serialize(value) {
         Ok(envelope) => Some(call.with_draft(|draft| Reply {
-            initial: draft.take_initial(),
+            initial: draft.take_unsent_initial().unwrap_or_default(),
             message: Some(envelope),
             trailers: draft.take_trailers(Code::Ok, None),
         })),
@@ -107,7 +114,7 @@ fn log(py: Python<'_>, call: &Call, error: &PyErr) {
 /// A status in place of what the handler said, with its metadata.
 fn status(call: &Call, code: Code, details: &str) -> Reply {
     call.with_draft(|draft| Reply {
-        initial: draft.take_initial(),
+        initial: draft.take_unsent_initial().unwrap_or_default(),
         message: None,
         trailers: draft.take_trailers(code, Some(details)),
     })
@@ -117,6 +124,10 @@ fn status(call: &Call, code: Code, details: &str) -> Reply {
 pub(crate) fn set_status(call: &Call) -> Reply {
     call.with_draft(|draft| {
         let code = draft.code();
-        Reply { initial: draft.take_initial(), message: None, trailers: draft.take_trailers(code, None) }
+        Reply {
+            initial: draft.take_unsent_initial().unwrap_or_default(),
+            message: None,
+            trailers: draft.take_trailers(code, None),
+        }
     })
 }

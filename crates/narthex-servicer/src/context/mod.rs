@@ -100,7 +100,7 @@ impl Base {
     /// Accepted and without effect: what we send is never compressed, which every client takes.
     fn set_compression(&self, compression: &Bound<'_, PyAny>) -> PyResult<()> {
         let _ = compression;
-        if self.call.with_draft(|draft| draft.has_sent_initial()) {
+        if self.call.with_draft(|draft| draft.has_initial()) {
             return Err(PyRuntimeError::new_err(
                 "Compression setting must be specified before sending initial metadata",
             ));
@@ -166,11 +166,12 @@ fn details_of(details: &Bound<'_, PyAny>) -> PyResult<String> {
     Err(PyTypeError::new_err(format!("details must be str, not {}", details.get_type().name()?)))
 }
 
-/// Marks initial metadata for sending.
+/// Begins the response.
 fn send_initial_metadata(py: Python<'_>, call: &Call, metadata: &Bound<'_, PyAny>) -> PyResult<()> {
     call.check_open(py)?;
     let sent = metadata::from_python(metadata)?;
     if call.with_draft(|draft| draft.set_initial(sent.headers)) {
+        call.begin();
         Ok(())
     } else {
         Err(usage_error(py, "Send initial metadata failed: already sent"))

@@ -1,0 +1,60 @@
+//! The body of a response whose head left before the handler ended, because it sent its initial metadata.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, Response};
+use http_body::{Body as HttpBody, Frame};
+use narthex_wire::{Body, BoxError, names};
+
+use super::Call;
+
+/// A response that begins with these initial metadata.
+pub(super) fn begun(call: &Arc<Call>, initial: HeaderMap) -> Response<Body> {
+    let mut response = Response::new(Body::new(Rest { call: Some(Arc::clone(call)), trailers: None }));
+    *response.headers_mut() = initial;
+    response.headers_mut().insert(CONTENT_TYPE, names::APPLICATION_GRPC.clone());
+    response
+}
+
+/// What is still to come. Dropped before it came, it tells the handler as the dropped response future would have.
+struct Rest {
+    /// Until it has answered.
+    call: Option<Arc<Call>>,
+    trailers: Option<HeaderMap>,
+}
+
+impl HttpBody for Rest {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Some(call) = &self.call {
+            let (envelope, trailers) = ready!(call.poll_reply(cx)).into_rest();
+            self.call = None;
+            self.trailers = Some(trailers);
+            if !envelope.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(envelope))));
+            }
+        }
+        Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.call.is_none() && self.trailers.is_none()
+    }
+}
+
+impl Drop for Rest {
+    fn drop(&mut self) {
+        if let Some(call) = &self.call {
+            call.abandon();
+        }
+    }
+}
