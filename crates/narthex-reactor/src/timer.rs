@@ -49,16 +49,13 @@ impl Timers {
         after.as_secs().saturating_mul(1000).saturating_add(u64::from(after.subsec_millis()) + rest)
     }
 
-    /// Wakes `waker` at `deadline`, or earlier: when the `entry` is due which it has already.
+    /// Wakes `waker` at `deadline`, or when the `entry` is due which it has already: that is never later.
     fn wait(&self, poller: &Poller, entry: Option<Entry>, deadline: Instant, waker: &Waker) -> Entry {
-        let tick = self.tick(deadline);
         let mut queue = self.queue.lock();
         let mut replaced = None;
-        let kept = entry.filter(|entry| queue.refresh(*entry, tick, waker, &mut replaced));
-        let entry = kept.unwrap_or_else(|| {
-            replaced = entry.and_then(|entry| queue.wheel.remove(entry));
-            self.insert(&mut queue, poller, tick, waker.clone())
-        });
+        let entry = entry
+            .filter(|entry| queue.refresh(*entry, waker, &mut replaced))
+            .unwrap_or_else(|| self.insert(&mut queue, poller, self.tick(deadline), waker.clone()));
         drop(queue);
         // Dropped only here: the last waker of a task drops its future, which may hold a Sleep.
         drop(replaced);
@@ -116,12 +113,9 @@ impl Timers {
 }
 
 impl Queue {
-    /// Has `entry` wake `waker`; false if it does not wait any more, or beyond `tick`.
-    fn refresh(&mut self, entry: Entry, tick: u64, waker: &Waker, replaced: &mut Option<Waker>) -> bool {
-        let Some((current, due)) = self.wheel.get_mut(entry) else { return false };
-        if due > tick {
-            return false;
-        }
+    /// Has `entry` wake `waker`; false if it does not wait any more.
+    fn refresh(&mut self, entry: Entry, waker: &Waker, replaced: &mut Option<Waker>) -> bool {
+        let Some((current, _)) = self.wheel.get_mut(entry) else { return false };
         if !current.will_wake(waker) {
             *replaced = Some(std::mem::replace(current, waker.clone()));
         }
