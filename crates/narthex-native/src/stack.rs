@@ -60,10 +60,11 @@ pub(crate) fn build(
     ObserveLayer::new(parts.access_log).layer(stack)
 }
 
-/// A `FileDescriptorSet` of the services that Narthex itself answers, with imports.
+/// A `FileDescriptorSet` of the services that Narthex itself answers, with imports, and of what their errors may carry
+/// (google.rpc). A file that two of them import is in it twice.
 #[pyfunction]
 pub(crate) fn builtin_descriptors(py: Python<'_>) -> Bound<'_, PyBytes> {
     // A `FileDescriptorSet` is one repeated field, so sets are joined by putting one behind the other.
-    let both = [narthex_services::DESCRIPTOR_SET, narthex_http_over_grpc::DESCRIPTOR_SET].concat();
-    PyBytes::new(py, &both)
+    let ours = [narthex_services::DESCRIPTOR_SET, narthex_http_over_grpc::DESCRIPTOR_SET];
+    PyBytes::new(py, &[narthex_protojson::BUILTIN_DESCRIPTOR_SET, &ours.concat()].concat())
 }

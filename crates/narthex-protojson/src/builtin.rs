@@ -4,5 +4,5 @@
 //! and the well-known types: what an error's details or an HttpBody need, which a service's own imports often leave out.
 //! `builtin.binpb` is compiled from `proto/` (googleapis, Apache-2.0) by the crate's tests, which fail when it is stale.
 
-/// A `google.protobuf.FileDescriptorSet`.
-pub(crate) static FILES: &[u8] = include_bytes!("builtin.binpb");
+/// A serialized `google.protobuf.FileDescriptorSet` of the files that every [`Pool`](crate::Pool) holds.
+pub static BUILTIN_DESCRIPTOR_SET: &[u8] = include_bytes!("builtin.binpb");

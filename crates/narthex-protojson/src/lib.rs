@@ -28,6 +28,7 @@ mod wire;
 mod wkt;
 mod write;
 
+pub use builtin::BUILTIN_DESCRIPTOR_SET;
 pub use error::{PoolError, PoolProblem, ReadError, TextError, WriteError};
 pub use handle::{Field, Kind, Message, Method, Service};
 pub use http_rule::{HttpRule, Pattern};

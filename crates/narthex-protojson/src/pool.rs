@@ -63,7 +63,7 @@ impl Pool {
     /// all such problems, each with the file it is in.
     pub fn from_file_descriptor_set(bytes: &[u8]) -> Result<Self, PoolError> {
         let own = split(bytes).map_err(|message| whole(&message))?;
-        let builtin = split(builtin::FILES).map_err(|message| whole(&message))?;
+        let builtin = split(builtin::BUILTIN_DESCRIPTOR_SET).map_err(|message| whole(&message))?;
         let mut build = Build::new(own, builtin)?;
         build.add_own();
         if build.problems.is_empty() { Ok(build.finish()) } else { Err(PoolError::new(build.problems)) }

@@ -54,7 +54,7 @@ def collect(services: Iterable[str]) -> Collected:
 
 def merge(collected: bytes, builtin: bytes) -> bytes:
     """The set with those files of ``builtin`` added that define nothing it has already."""
-    if not collected:
+    if not collected:  # Protobuf need not be installed then. Readers take a file that is in a set twice.
         return builtin
     from google.protobuf import descriptor_pb2
 
@@ -62,8 +62,11 @@ def merge(collected: bytes, builtin: bytes) -> bytes:
     names = {file.name for file in ours.file}
     symbols = {symbol for file in ours.file for symbol in _symbols(file)}
     for file in descriptor_pb2.FileDescriptorSet.FromString(builtin).file:
-        if file.name not in names and symbols.isdisjoint(_symbols(file)):
+        defined = set(_symbols(file))
+        if file.name not in names and symbols.isdisjoint(defined):
             ours.file.append(file)
+            names.add(file.name)
+            symbols |= defined
     return ours.SerializeToString()
 
 
