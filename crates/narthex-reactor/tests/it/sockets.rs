@@ -345,6 +345,39 @@ fn a_peer_that_reads_a_unix_socket_wakes_nobody() {
 }
 
 #[test]
+fn a_socket_may_be_waited_for_where_nobody_drives() {
+    struct Unpark(std::thread::Thread);
+    impl std::task::Wake for Unpark {
+        fn wake(self: std::sync::Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let outer = Outer::new();
+    let (near, mut far) = pair(&outer);
+    let reader = std::thread::spawn(move || {
+        let waker = std::sync::Arc::new(Unpark(std::thread::current())).into();
+        let context = std::task::Context::from_waker(&waker);
+        for round in 0..20_000_u32 {
+            let mut byte = [MaybeUninit::uninit()];
+            while near.poll_read(&context, &mut byte).is_pending() {
+                std::thread::park_timeout(crate::outer::STALL);
+            }
+            // The other side sends the next byte only now, so each read races with its event.
+            rustix::net::send(&near, &round.to_le_bytes()[..1], rustix::net::SendFlags::empty()).unwrap();
+        }
+    });
+    let writer = std::thread::spawn(move || {
+        far.set_read_timeout(Some(crate::outer::STALL)).unwrap();
+        for _ in 0..20_000 {
+            far.write_all(b"x").unwrap();
+            far.read_exact(&mut [0]).expect("no stall");
+        }
+    });
+    outer.join(writer);
+    outer.join(reader);
+}
+
+#[test]
 fn closed_sockets_leave_nothing_behind() {
     let outer = Outer::new();
     let (listener, address) = tcp(&outer.reactor);
