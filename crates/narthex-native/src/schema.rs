@@ -34,8 +34,9 @@ impl Schema {
         };
         match RouteTable::build(&pool, registered) {
             Ok(routes) => {
+                // What a user has to know of these, the start-up says by itself.
                 for note in routes.notes() {
-                    tracing::warn!("{note}");
+                    tracing::debug!("{note}");
                 }
                 Some(Self { services: Services::new(&pool, registered, reflection), routes })
             }
