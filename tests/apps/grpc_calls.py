@@ -15,28 +15,13 @@ import threading
 import time
 
 import grpc
+from grpc_events import Events
+from grpc_misuse import MISUSES
 
 ASYNC = {}
 SYNC = {}
 VARIABLE = contextvars.ContextVar("VARIABLE", default="unset")
 Status = collections.namedtuple("Status", ("code", "details", "trailing_metadata"))
-
-
-class Events:
-    """What has happened, by name."""
-
-    def __init__(self):
-        self._events = collections.defaultdict(asyncio.Event)
-        self._values = {}
-        self.loop = None
-
-    def note(self, name, value=None):
-        self._values[name] = value
-        self.loop.call_soon_threadsafe(self._events[name].set)
-
-    async def wait(self, name):
-        await self._events[name].wait()
-        return self._values[name]
 
 
 EVENTS = Events()
@@ -305,51 +290,6 @@ async def Codes(request, context):
         seen.append(context.code() is given)
     context.set_code(grpc.StatusCode.OK)
     return json.dumps(seen).encode()
-
-
-async def abort_twice(context):
-    try:
-        await context.abort(grpc.StatusCode.ABORTED, "once")
-    except grpc.aio.AbortError:
-        await context.abort(grpc.StatusCode.ABORTED, "twice")
-
-
-async def send_after_abort(context):
-    try:
-        await context.abort(grpc.StatusCode.ABORTED, "once")
-    except grpc.aio.AbortError:
-        await context.send_initial_metadata(())
-
-
-async def send_twice(context):
-    await context.send_initial_metadata((("a", "b"),))
-    await context.send_initial_metadata((("a", "b"),))
-
-
-async def compress_late(context):
-    context.set_compression(grpc.Compression.Gzip)
-    context.disable_next_message_compression()
-    await context.send_initial_metadata(())
-    context.set_compression(grpc.Compression.Gzip)
-
-
-MISUSES = {
-    "abort twice": abort_twice,
-    "send after abort": send_after_abort,
-    "send twice": send_twice,
-    "compress late": compress_late,
-    "read": lambda context: context.read(),
-    "write": lambda context: context.write(b""),
-    "initial dict": lambda context: context.send_initial_metadata({"a": "b"}),
-    "trailing dict": lambda context: context.set_trailing_metadata({"a": "b"}),
-    "trailing triple": lambda context: context.set_trailing_metadata((("a", "b", "c"),)),
-    "trailing number": lambda context: context.set_trailing_metadata((("a", 1),)),
-    "upper case": lambda context: context.send_initial_metadata((("A", "b"),)),
-    "reserved": lambda context: context.send_initial_metadata((("grpc-status", "0"),)),
-    "text for bytes": lambda context: context.send_initial_metadata((("a-bin", "b"),)),
-    "details": lambda context: context.set_details(5),
-    "abort metadata": lambda context: context.abort(grpc.StatusCode.ABORTED, "", {"a": "b"}),
-}
 
 
 @method
