@@ -36,13 +36,35 @@ impl std::fmt::Debug for App {
     }
 }
 
+/// `app` itself if calling it runs nothing of it yet, as is so of coroutine functions; otherwise one around it.
+///
+/// An application may be a plain function that returns an awaitable of any kind. It is then called inside the task, so that
+/// the context variables it sets are its request's own.
+fn coroutine_function<'py>(app: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let py = app.py();
+    let is_one = py.import("inspect")?.getattr("iscoroutinefunction")?;
+    if is_one.call1((app,))?.is_truthy()?
+        || is_one.call1((app.get_type().getattr("__call__")?,))?.is_truthy()?
+    {
+        return Ok(app.clone());
+    }
+    let source = c"
+def around(app):
+    async def call(scope, receive, send):
+        await app(scope, receive, send)
+
+    return call
+";
+    PyModule::from_code(py, source, c"narthex/asgi", c"narthex_asgi")?.call_method1("around", (app,))
+}
+
 impl App {
     /// The application `callable` on `runtime`'s event loop.
     pub fn new(runtime: Arc<Runtime>, callable: &Bound<'_, PyAny>, options: AppOptions) -> PyResult<Self> {
         let py = callable.py();
         Ok(Self(Arc::new(Inner {
             runtime,
-            callable: callable.clone().unbind(),
+            callable: coroutine_function(callable)?.unbind(),
             template: ScopeTemplate::new(py, options.root_path)?,
             state: PyDict::new(py).unbind(),
             max_body: options.max_body,

@@ -9,6 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 use narthex_wire::BoxError;
 
 use crate::exchange::{Exchange, LOW_WATER, Outbound};
+use crate::waiting::Waiting;
 
 /// Takes the pieces that `send` left in the exchange. Dropped before its end it tells the application that the client is gone.
 pub(crate) struct ResponseBody {
@@ -45,11 +46,9 @@ impl Body for ResponseBody {
         let mut state = self.exchange.lock();
         if let Some(chunk) = state.chunks.pop_front() {
             state.buffered -= chunk.len();
-            let sender = if state.buffered <= LOW_WATER { state.sender.take() } else { None };
+            let senders = if state.buffered <= LOW_WATER { state.senders.take() } else { Waiting::default() };
             drop(state);
-            if let Some(sender) = sender {
-                sender.wake();
-            }
+            senders.wake();
             return Poll::Ready(Some(Ok(Frame::data(chunk))));
         }
         match state.response {
@@ -83,7 +82,7 @@ impl Body for ResponseBody {
 impl Drop for ResponseBody {
     fn drop(&mut self) {
         if !self.ended {
-            self.exchange.client_gone();
+            self.exchange.body_dropped();
         }
     }
 }

@@ -5,18 +5,19 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::task::Waker;
+use std::task::{Wake, Waker};
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use narthex_pyrt::{Outcome, Runtime, Waiter};
+use narthex_pyrt::{Outcome, Runtime};
 use narthex_wire::Body;
 use parking_lot::{Mutex, MutexGuard};
 use pyo3::Python;
 
 use crate::body::ResponseBody;
-use crate::error::{ClientDisconnected, answer};
+use crate::error::{Departure, answer};
 use crate::message::Head;
+use crate::waiting::{Receivers, Waiting};
 
 /// Above this many bytes the application's `send` waits for the connection.
 pub(crate) const HIGH_WATER: usize = 256 * 1024;
@@ -33,6 +34,9 @@ pub(crate) struct State {
     pub(crate) response: Outbound,
     /// Nobody waits for the response any more.
     pub(crate) client_gone: bool,
+    /// The response is where it should be, though the application has not said that it ends: its declared length is reached,
+    /// or it has no body. Nobody will tell when the client leaves, so `receive` says at once that nobody listens.
+    pub(crate) delivered: bool,
     /// Bytes of request body seen, held against the limit.
     pub(crate) received: u64,
     /// The response or its body waits here for the application.
@@ -42,8 +46,8 @@ pub(crate) struct State {
     pub(crate) chunks: VecDeque<Bytes>,
     pub(crate) buffered: usize,
     /// `receive` and `send` wait here.
-    pub(crate) receiver: Option<Arc<Waiter>>,
-    pub(crate) sender: Option<Arc<Waiter>>,
+    pub(crate) receivers: Option<Arc<Receivers>>,
+    pub(crate) senders: Waiting,
 }
 
 /// A response for the connection.
@@ -84,13 +88,14 @@ impl Exchange {
                 request: Inbound::Open { body, ahead: VecDeque::new() },
                 response: Outbound::Unstarted,
                 client_gone: false,
+                delivered: false,
                 received: 0,
                 outlet: None,
                 ready: None,
                 chunks: VecDeque::new(),
                 buffered: 0,
-                receiver: None,
-                sender: None,
+                receivers: None,
+                senders: Waiting::default(),
             }),
         })
     }
@@ -111,10 +116,28 @@ impl Exchange {
             state.ready.take(),
             std::mem::replace(&mut state.request, Inbound::Ended),
         );
-        let waiting = [state.receiver.take(), state.sender.take()];
+        let (receivers, senders) = (state.receivers.clone(), state.senders.take());
         drop(state);
         drop(dropped);
-        waiting.into_iter().flatten().for_each(|waiter| waiter.wake());
+        receivers.into_iter().for_each(Wake::wake);
+        senders.wake();
+    }
+
+    /// The connection dropped the response's body before its end. Where a length was declared and is reached, that is no
+    /// departure: HTTP/1 has no use for the body's end then.
+    pub(crate) fn body_dropped(&self) {
+        let mut state = self.lock();
+        if !matches!(state.response, Outbound::Streaming { remaining: Some(0), .. })
+            || !state.chunks.is_empty()
+        {
+            drop(state);
+            return self.client_gone();
+        }
+        state.delivered = true;
+        let (receivers, senders) = (state.receivers.clone(), state.senders.take());
+        drop(state);
+        receivers.into_iter().for_each(Wake::wake);
+        senders.wake();
     }
 
     /// Answers in the application's stead, or cuts the stream where its head is out already.
@@ -129,26 +152,37 @@ impl Exchange {
             Outbound::Streaming { .. } => state.response = Outbound::Aborted,
             Outbound::Complete | Outbound::Aborted => return,
         }
-        let waiting = [state.receiver.take(), state.sender.take()];
+        let (receivers, senders) = (state.receivers.clone(), state.senders.take());
         let outlet = state.outlet.take();
         drop(state);
         outlet.into_iter().for_each(Waker::wake);
-        waiting.into_iter().flatten().for_each(|waiter| waiter.wake());
+        receivers.into_iter().for_each(Wake::wake);
+        senders.wake();
     }
 
     /// The application returned, raised or was cancelled.
     pub(crate) fn finished(&self, py: Python<'_>, outcome: &Outcome<'_>) {
-        let (complete, gone) = {
+        let (over, complete, gone) = {
             let state = self.lock();
-            (matches!(state.response, Outbound::Complete), state.client_gone)
+            (state.is_over(), matches!(state.response, Outbound::Complete), state.client_gone)
         };
         match outcome {
-            Outcome::Raised(error) if error.is_instance_of::<ClientDisconnected>(py) => {
-                tracing::debug!("the client left before the application was done");
-            }
-            Outcome::Raised(error) => narthex_pyrt::log_exception(py, "Exception in ASGI application", error),
-            Outcome::Returned(_) if !complete && !gone => {
+            Outcome::Raised(error) => match Departure::of(py, error) {
+                Departure::Is => tracing::debug!("the client left before the application was done"),
+                // As Starlette does; whatever else this may be, it would not have happened to a client that stays.
+                Departure::Led if gone => tracing::info!(
+                    "the client left before the application was done, which raised {}",
+                    narthex_pyrt::exception_text(py, error)
+                ),
+                Departure::Led | Departure::No => {
+                    narthex_pyrt::log_exception(py, "Exception in ASGI application", error);
+                }
+            },
+            Outcome::Returned(_) if !over => {
                 tracing::error!(target: "narthex::error", "the ASGI application returned without completing its response");
+            }
+            Outcome::Cancelled if !over => {
+                tracing::error!(target: "narthex::error", "the ASGI application was cancelled before its response was complete");
             }
             Outcome::Returned(_) | Outcome::Cancelled => {}
         }

@@ -18,6 +18,7 @@ mod receive;
 mod scope;
 mod send;
 mod service;
+mod waiting;
 
 pub use self::app::{App, AppOptions};
 pub use self::error::ClientDisconnected;

@@ -143,7 +143,13 @@ impl Shared {
     fn ended(&self, py: Python<'_>, outcome: &Outcome<'_>) {
         let phase = self.state.lock().phase;
         if let Outcome::Raised(error) = outcome {
-            if matches!(phase, Phase::Starting | Phase::StartupSent) {
+            if phase == Phase::StartupSent {
+                // Also "continue without lifespan", but this one took the message and so means to take part.
+                tracing::warn!(
+                    "the application raised while it started up and is served without lifespan: {}",
+                    narthex_pyrt::exception_text(py, error)
+                );
+            } else if phase == Phase::Starting {
                 // The specification: "continue without lifespan". Django raises for every scope that is not HTTP.
                 tracing::info!(
                     "the application takes no part in lifespan: {}",

@@ -99,7 +99,9 @@ impl Head {
             PyValueError::new_err(format!("illegal value for header {name}: b\"{}\"", value.escape_ascii()))
         })?;
         if name == CONTENT_LENGTH {
-            let length = value.to_str().ok().and_then(|text| text.parse().ok());
+            // Digits alone: Rust would take a sign as well (RFC 9110 8.6).
+            let length = value.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+            let length = length.and_then(|text| text.parse().ok());
             let length = length.filter(|length| self.content_length.is_none_or(|earlier| earlier == *length));
             self.content_length = Some(length.ok_or_else(|| {
                 PyValueError::new_err(format!("content-length must be one decimal number, not {value:?}"))

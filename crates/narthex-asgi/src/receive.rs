@@ -36,12 +36,12 @@ pub(crate) struct Receive {
 
 impl Wait for Receive {
     fn poll(&self, py: Python<'_>, waiter: Option<&Arc<Waiter>>) -> Option<PyResult<Py<PyAny>>> {
-        let waker = waiter.map_or_else(|| Waker::noop().clone(), |waiter| Waker::from(Arc::clone(waiter)));
         let mut state = self.exchange.lock();
-        let received = next(&mut state, &waker, self.max_body);
-        if let Ok(Received::Nothing) = received {
-            state.receiver = waiter.cloned();
+        if let Some(waiter) = waiter {
+            state.receivers.get_or_insert_default().add(waiter);
         }
+        let waker = state.receivers.clone().map_or_else(|| Waker::noop().clone(), Waker::from);
+        let received = next(&mut state, &waker, self.max_body);
         drop(state);
         match received {
             Ok(Received::Request { data, more }) => Some(message::request(py, &data, more)),
@@ -56,7 +56,7 @@ impl Wait for Receive {
 }
 
 fn next(state: &mut State, waker: &Waker, max_body: Option<u64>) -> Result<Received, Refused> {
-    if state.is_over() {
+    if state.is_over() || state.delivered {
         return Ok(Received::Disconnect);
     }
     let mut first = Bytes::new();

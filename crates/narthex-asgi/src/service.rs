@@ -94,7 +94,7 @@ impl Future for ResponseFuture {
         state.outlet = Some(cx.waker().clone());
         // Until the application is called this task is the body's reader; afterwards `receive` is.
         if self.reads_ahead
-            && state.receiver.is_none()
+            && state.receivers.is_none()
             && let Err(status) = read_ahead(&mut state, cx, self.max_body)
         {
             drop(state);

@@ -56,6 +56,11 @@ impl Waiter {
         }
     }
 
+    /// Whether a coroutine waits here still: it was neither resumed nor cancelled.
+    pub fn is_parked(&self) -> bool {
+        self.future.lock().is_some()
+    }
+
     /// The pump's part: completes the future the coroutine is parked on, if it still is.
     pub(crate) fn resume(&self, py: Python<'_>) {
         self.woken.store(false, Ordering::Release);

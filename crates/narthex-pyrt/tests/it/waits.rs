@@ -20,12 +20,11 @@ struct Take(Arc<Mutex<Slot>>);
 impl Wait for Take {
     fn poll(&self, py: Python<'_>, waiter: Option<&Arc<Waiter>>) -> Option<PyResult<Py<PyAny>>> {
         let mut slot = self.0.lock();
-        match slot.value.take() {
-            Some(value) => Some(Ok(value.into_pyobject(py).unwrap().into_any().unbind())),
-            None => {
-                slot.waiter = waiter.cloned();
-                None
-            }
+        if let Some(value) = slot.value.take() {
+            Some(Ok(value.into_pyobject(py).unwrap().into_any().unbind()))
+        } else {
+            slot.waiter = waiter.cloned();
+            None
         }
     }
 }

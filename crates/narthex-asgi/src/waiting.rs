@@ -1,0 +1,51 @@
+//! The coroutines that wait in `receive` or `send`: one as a rule, but nothing keeps an application from using several tasks.
+
+use std::sync::Arc;
+use std::task::Wake;
+
+use narthex_pyrt::Waiter;
+use parking_lot::Mutex;
+
+/// Waiting coroutines. All of them are woken together, look again, and come back if there is nothing for them.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting(Vec<Arc<Waiter>>);
+
+impl Waiting {
+    /// Adds one that is about to wait. Those that were cancelled are forgotten, so that an application which receives with a
+    /// timeout again and again does not make the list grow.
+    pub(crate) fn add(&mut self, waiter: &Arc<Waiter>) {
+        self.0.retain(|other| other.is_parked() && !Arc::ptr_eq(other, waiter));
+        self.0.push(Arc::clone(waiter));
+    }
+
+    /// All of them, to be woken.
+    pub(crate) fn take(&mut self) -> Self {
+        std::mem::take(self)
+    }
+
+    pub(crate) fn wake(self) {
+        self.0.iter().for_each(Waiter::wake);
+    }
+}
+
+/// Those that wait in `receive`, as the waker of the request's body: it knows one only, and which of them takes what arrives
+/// is not known before.
+#[derive(Debug, Default)]
+pub(crate) struct Receivers(Mutex<Waiting>);
+
+impl Receivers {
+    pub(crate) fn add(&self, waiter: &Arc<Waiter>) {
+        self.0.lock().add(waiter);
+    }
+}
+
+impl Wake for Receivers {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let waiting = self.0.lock().take();
+        waiting.wake();
+    }
+}

@@ -1,0 +1,71 @@
+"""Much at once: memory, blocking handlers, the life of tasks."""
+
+import asyncio
+import time
+
+from asgi_common import NOTES, answer, body, gate, note, outcome, query, route, start
+
+
+def memory():
+    """The memory of this process that is in RAM, in MiB."""
+    with open("/proc/self/statm") as statm:  # noqa: PTH123
+        return int(statm.read().split()[1]) * 4096 / (1 << 20)
+
+
+@route
+async def rss(scope, receive, send):
+    await answer(send, memory())
+
+
+@route
+async def stream(scope, receive, send):
+    """Many pieces; notes how many it could send so far whenever it is asked to."""
+    count, size = int(query(scope, "count")), int(query(scope, "size"))
+    SENT[query(scope)] = 0
+    await start(send)
+    for _ in range(count):
+        if failure := await outcome(body(send, bytes(size), True)):
+            note(scope, failure)
+            return
+        SENT[query(scope)] += size
+    await body(send)
+    note(scope, "sent")
+
+
+SENT = {}
+
+
+@route
+async def sent(scope, receive, send):
+    """How much ``stream`` could send, once that no longer grows."""
+    before, same = -1, 0
+    while same < 5:
+        await asyncio.sleep(0.02)
+        now = SENT.get(query(scope), 0)
+        same = same + 1 if now == before else 0
+        before = now
+    await answer(send, before)
+
+
+@route
+async def block(scope, receive, send):
+    """Keeps the event loop's thread busy, as no application should."""
+    note(scope, "blocking")
+    time.sleep(float(query(scope, "seconds")))
+    await answer(send, b"blocked")
+
+
+@route
+async def slow(scope, receive, send):
+    """Notes how many are here at once, and waits for the gate."""
+    note(scope, len(NOTES.get(query(scope))))
+    await gate(scope)
+    await answer(send, query(scope, "number").encode())
+
+
+@route
+async def ordered(scope, receive, send):
+    """Answers the sooner the larger its number, if it were not for the others."""
+    number = int(query(scope, "number"))
+    await asyncio.sleep(0.02 / (number + 1))
+    await answer(send, b"%d" % number)
