@@ -67,10 +67,23 @@ def main() -> int:
     options = parser.parse_args()
     user, password = prepare()
     if options.envoy:
-        command = [sys.executable, os.path.relpath(ROOT / "deploy" / "envoy" / "run.py"), "--bind", options.bind]
+        command = [
+            os.path.relpath(sys.executable),
+            os.path.relpath(ROOT / "deploy" / "envoy" / "run.py"),
+            "--bind",
+            options.bind,
+        ]
     else:
         served = ["config.asgi:application", "--grpc", "shop.servicers:register"]
-        command = [str(BIN / "narthex"), "serve", "--app-dir", os.path.relpath(HERE), *served, "--bind", options.bind]
+        command = [
+            os.path.relpath(BIN / "narthex"),
+            "serve",
+            "--app-dir",
+            os.path.relpath(HERE),
+            *served,
+            "--bind",
+            options.bind,
+        ]
     return serve(command, user, password)
 
 
