@@ -83,3 +83,21 @@ async def anyio_thread(scope, receive, send):
 async def loop_kind(scope, receive, send):
     loop = asyncio.get_running_loop()
     await answer(send, [type(loop).__module__.partition(".")[0], loop.get_debug()])
+
+
+@route
+async def anyio_stream(scope, receive, send):
+    """Streams until the task that listens cancels it."""
+
+    async def listen():
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        note(scope, "disconnected")
+        group.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(listen)
+        await start(send)
+        await body(send, b"first", True)
+        await anyio.sleep_forever()
+    note(scope, "over")

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from pathlib import Path
 
 from asgi_common import NOTES, answer, body, gate, note, outcome, query, route, start
 
@@ -49,9 +50,12 @@ async def sent(scope, receive, send):
 
 @route
 async def block(scope, receive, send):
-    """Keeps the event loop's thread busy, as no application should."""
-    note(scope, "blocking")
-    time.sleep(float(query(scope, "seconds")))
+    """Keeps the event loop's thread busy, as no application should, until the file is there; makes one when it begins."""
+    path = Path(query(scope, "file"))
+    path.with_suffix(".busy").touch()
+    while not path.exists():
+        if query(scope, "how") == "sleeps":
+            time.sleep(0.001)
     await answer(send, b"blocked")
 
 

@@ -214,8 +214,8 @@ async def two_senders(scope, receive, send):
 
 
 async def many(send):
-    for _ in range(20):
-        await body(send, b"x" * 500_000, True)
+    for _ in range(10):
+        await body(send, b"x" * 300_000, True)
 
 
 @route

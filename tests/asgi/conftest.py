@@ -1,6 +1,9 @@
 """One server with the kitchen-sink application for most of the ASGI tests, and connections to it."""
 
+import contextlib
 import itertools
+import select
+import threading
 
 import pytest
 from wires import Http1, Http2
@@ -70,3 +73,26 @@ def go():
             client.get("/go", params={"name": name}).raise_for_status()
 
     return go_on
+
+
+@pytest.fixture
+def blocking(dial, tmp_path):
+    """A context in which a request keeps the server's event loop busy, in one of two ways: it sleeps or it spins."""
+
+    @contextlib.contextmanager
+    def block(server, how="sleeps"):
+        release = tmp_path / "release"
+        connection = dial(server)
+        connection.request(f"/block?how={how}&file={release}")
+        pause = threading.Event()
+        while not release.with_suffix(".busy").exists():
+            pause.wait(0.005)
+        try:
+            yield connection
+            # What was done was done meanwhile: there is no answer yet.
+            assert not select.select([connection.socket], [], [], 0)[0]
+        finally:
+            release.touch()
+        assert connection.response().body == b"blocked"
+
+    return block

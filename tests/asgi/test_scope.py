@@ -25,7 +25,7 @@ def scope_of(connection, target="/scope", method="GET", headers=(), **options):
 
 
 def test_the_whole_scope(kitchen, connection, version):
-    scope = scope_of(connection, "/scope/a%20b?c=d&e", "PUT", [("X-One", "1"), ("accept", "*/*")])
+    scope = scope_of(connection, "/scope/a%20b?c=d&e", "PUT", [("x-one", "1"), ("accept", "*/*")])
     local, port = connection.socket.getsockname()
     assert scope == {
         "type": "http",
@@ -153,11 +153,11 @@ def test_framing_headers_are_seen(connection, version):
 
 def test_unix_socket(serve, dial, version, tmp_path):
     path = tmp_path / "s"
-    with serve("asgi_kitchen:app", "--uds", str(path)) as server:
-        scope = scope_of(dial(server, version))
+    with serve("asgi_kitchen:app", "--uds", str(path)) as server, dial(server, version) as connection:
+        scope = scope_of(connection)
         assert scope["server"] == (str(path), None)
         assert scope["client"] is None
-        assert scope_of(dial(server, version), headers=FORWARDED)["scheme"] == "http"
+        assert scope_of(connection, headers=FORWARDED)["scheme"] == "http"
 
 
 def test_a_trusted_unix_socket_is_believed(serve, dial, tmp_path):

@@ -14,6 +14,7 @@ import h2.config
 import h2.connection
 import h2.errors
 import h2.events
+import h2.exceptions
 
 Headers = Sequence[tuple[str, str]]
 Address = tuple[str, int] | str
@@ -224,7 +225,7 @@ class Http2:
         self.stream = self.h2.get_next_available_stream_id()
         pseudo = {":method": method, ":scheme": "http", ":authority": "test", ":path": target}
         pseudo |= {name: value for name, value in headers if name.startswith(":")}
-        given = [(name.lower(), value) for name, value in headers if not name.startswith(":")]
+        given = [(name, value) for name, value in headers if name not in pseudo]
         fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in [*pseudo.items(), *given]]
         self.h2.send_headers(self.stream, fields, end_stream=end and not body)
         if body:
@@ -292,9 +293,10 @@ class Http2:
     def is_closed(self) -> bool:
         """Whether the server ends the connection, by GOAWAY or at once."""
         try:
-            while not self.eof:
+            while self.ended_by is None:
                 self._receive()
-        except ConnectionError:
+        except (ConnectionError, h2.exceptions.ProtocolError):
+            # The library takes nothing more after a GOAWAY, not even the PING that comes with it.
             return True
         return True
 

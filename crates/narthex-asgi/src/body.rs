@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use narthex_wire::BoxError;
 
-use crate::exchange::{Exchange, LOW_WATER, Outbound};
+use crate::exchange::{Exchange, LOW_WATER, Outbound, PIECE_COST};
 use crate::waiting::Waiting;
 
 /// Takes the pieces that `send` left in the exchange. Dropped before its end it tells the application that the client is gone.
@@ -45,7 +45,7 @@ impl Body for ResponseBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let mut state = self.exchange.lock();
         if let Some(chunk) = state.chunks.pop_front() {
-            state.buffered -= chunk.len();
+            state.buffered -= chunk.len() + PIECE_COST;
             let senders = if state.buffered <= LOW_WATER { state.senders.take() } else { Waiting::default() };
             drop(state);
             senders.wake();

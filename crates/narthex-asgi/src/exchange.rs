@@ -24,6 +24,9 @@ pub(crate) const HIGH_WATER: usize = 256 * 1024;
 /// At this many it goes on.
 pub(crate) const LOW_WATER: usize = HIGH_WATER / 2;
 
+/// What holding a piece costs beside its bytes, about; so that many small ones are bounded as well.
+pub(crate) const PIECE_COST: usize = 64;
+
 pub(crate) struct Exchange {
     pub(crate) runtime: Arc<Runtime>,
     state: Mutex<State>,

@@ -11,7 +11,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
 use crate::error::disconnected;
-use crate::exchange::{Exchange, HIGH_WATER, Inbound, LOW_WATER, Outbound, State};
+use crate::exchange::{Exchange, HIGH_WATER, Inbound, LOW_WATER, Outbound, PIECE_COST, State};
 use crate::message::{Head, Outgoing};
 
 /// What each discarded piece counts for at least.
@@ -112,7 +112,7 @@ fn next_piece(
         let remaining = remaining.map(|remaining| remaining - data.len() as u64);
         state.response = if more { Outbound::Streaming { remaining, discard } } else { Outbound::Complete };
         if !data.is_empty() {
-            state.buffered += data.len();
+            state.buffered += data.len() + PIECE_COST;
             state.chunks.push_back(data);
         }
         return Ok(if more && state.buffered > HIGH_WATER { Sent::Wait } else { Sent::Done });
