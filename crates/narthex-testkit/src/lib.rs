@@ -67,10 +67,8 @@ fn is_source(file: &Path) -> bool {
 
 /// Crates that ARCHITECTURE.md does not name.
 fn unnamed_crates(files: &[PathBuf], architecture: &str) -> Vec<String> {
-    let crates: BTreeSet<_> = files
-        .iter()
-        .filter_map(|file| file.strip_prefix("crates").ok()?.iter().next()?.to_str())
-        .collect();
+    let crates: BTreeSet<_> =
+        files.iter().filter_map(|file| file.strip_prefix("crates").ok()?.iter().next()?.to_str()).collect();
     let missing = crates.into_iter().filter(|name| !architecture.contains(&format!("`{name}`")));
     missing.map(|name| format!("ARCHITECTURE.md does not say what {name} is")).collect()
 }
