@@ -18,6 +18,8 @@ mod receive;
 mod scope;
 mod send;
 mod service;
+#[cfg(test)]
+mod tests;
 mod waiting;
 
 pub use self::app::{App, AppOptions};

@@ -53,7 +53,7 @@ impl Service<Request<Body>> for AppService {
         let exchange = Exchange::new(Arc::clone(&self.app.0.runtime), body);
         let call = CallApp { app: self.app.clone(), exchange: Arc::clone(&exchange), head: Some(head) };
         self.app.0.runtime.push(call);
-        ResponseFuture { exchange: Some(exchange), refusal: None, max_body, reads_ahead }
+        ResponseFuture::new(exchange, max_body, reads_ahead)
     }
 }
 
@@ -68,6 +68,12 @@ pub struct ResponseFuture {
     refusal: Option<Response<Body>>,
     max_body: Option<u64>,
     reads_ahead: bool,
+}
+
+impl ResponseFuture {
+    pub(crate) fn new(exchange: Arc<Exchange>, max_body: Option<u64>, reads_ahead: bool) -> Self {
+        Self { exchange: Some(exchange), refusal: None, max_body, reads_ahead }
+    }
 }
 
 impl std::fmt::Debug for ResponseFuture {
