@@ -55,6 +55,9 @@ class Server:
         True if all that was in flight ended by itself.
         """
 
+    def take_absorbed_exit(self) -> bool:
+        """Whether a ``SystemExit`` or ``KeyboardInterrupt`` that left the loop was raised by a call, and has ended that already."""
+
     def close(self) -> None:
         """Releases the loop and the threads; idempotent."""
 

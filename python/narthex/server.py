@@ -51,13 +51,31 @@ def serve(options: Options, problems: list[Problem]) -> int:
         server = _prepare(options, runner, problems)
         try:
             signals.watch(loop)
-            code, finished = runner.run(_run(server, options, signals))
+            code, finished = _drive(loop, server, loop.create_task(_run(server, options, signals)))
         finally:
             server.close()
             asyncio.set_event_loop(None)
         if not finished:
             _leave(code)
     return code
+
+
+def _drive(loop: asyncio.AbstractEventLoop, server: "Server", life: asyncio.Task[_T]) -> _T:
+    """Runs the loop until the server's life is over, whatever a handler raises.
+
+    asyncio lets ``SystemExit`` and ``KeyboardInterrupt`` out of the loop besides failing the task. Where the task is a call,
+    the call has failed and that is all: a request must not end the process. Any other task's exit is meant.
+    """
+    while True:
+        try:
+            return loop.run_until_complete(life)
+        except (SystemExit, KeyboardInterrupt):
+            if life.done():
+                raise
+            # The native half learns of a task's end by its callbacks, which the exit has kept from running.
+            loop.run_until_complete(asyncio.sleep(0))
+            if not server.take_absorbed_exit():
+                raise
 
 
 def loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:

@@ -1,7 +1,7 @@
 //! An ASGI 3.0 application as a Tower service.
 //!
 //! A request becomes a [`Job`](narthex_pyrt::Job) that calls `app(scope, receive, send)` on the event loop's thread. What the
-//! two sides share is one [`Exchange`](exchange::Exchange): Python's `receive` reads the request body straight from the
+//! two sides share is one `Exchange`: Python's `receive` reads the request body straight from the
 //! connection, `send` leaves the head and pieces of the body there, and the response's body takes them out.
 //! [`Lifespan`] runs the application's start and end.
 //!

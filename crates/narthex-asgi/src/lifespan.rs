@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use narthex_pyrt::{Outcome, Role, Wait, Waiter, awaitable, ready_none};
 use parking_lot::Mutex;
-use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyException, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -142,8 +142,13 @@ impl Shared {
     /// The application's lifespan call returned or raised.
     fn ended(&self, py: Python<'_>, outcome: &Outcome<'_>) {
         let phase = self.state.lock().phase;
+        let mut report = Report::Ended;
         if let Outcome::Raised(error) = outcome {
-            if phase == Phase::StartupSent {
+            let starting = matches!(phase, Phase::Starting | Phase::StartupSent);
+            if starting && !error.is_instance_of::<PyException>(py) {
+                // `sys.exit()` and the like are no way of not taking part.
+                report = Report::Failed(narthex_pyrt::exception_text(py, error));
+            } else if phase == Phase::StartupSent {
                 // Also "continue without lifespan", but this one took the message and so means to take part.
                 tracing::warn!(
                     "the application raised while it started up and is served without lifespan: {}",
@@ -159,7 +164,7 @@ impl Shared {
                 narthex_pyrt::log_exception(py, "Exception in the application's lifespan", error);
             }
         }
-        if let Err(error) = self.report(py, &Report::Ended) {
+        if let Err(error) = self.report(py, &report) {
             narthex_pyrt::log_exception(
                 py,
                 "the end of the application's lifespan could not be told",

@@ -1,11 +1,12 @@
 //! The extension module `narthex._native`: configuration in, the stack assembled, a server out.
 //!
-//! No logic of its own: [`stack`] is the page to read first, since it says which layers a request passes, in which order.
+//! No logic of its own: `stack.rs` is the page to read first, since it says which layers a request passes, in which order.
 
 mod config;
 mod logging;
 mod schema;
 mod server;
+mod shutdown;
 mod stack;
 
 use pyo3::prelude::*;

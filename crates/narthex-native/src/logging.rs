@@ -1,6 +1,7 @@
 //! The native half's log lines, on stderr, in the look of uvicorn's.
 
 use std::fmt;
+use std::io::{self, Write};
 
 use pyo3::prelude::*;
 use tracing::field::{Field, Visit};
@@ -22,11 +23,26 @@ pub(crate) fn init_logging(level: &str, color: bool) {
     };
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(level)
-        .with_writer(std::io::stderr)
+        .with_writer(|| Stderr)
+        .log_internal_errors(false)
         .event_format(Line { color })
         .finish();
     if tracing::subscriber::set_global_default(subscriber).is_err() {
         tracing::debug!("logging was set up before");
+    }
+}
+
+/// stderr, but for its errors: a line that cannot be written (a closed pipe, a full disk) is lost, and the server goes on.
+struct Stderr;
+
+impl Write for Stderr {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let _lost = io::stderr().write_all(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -1,28 +1,23 @@
 //! One server on one event loop, and the order of its life: prepare, start up, serve, shut down, close.
 
-use std::future::poll_fn;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use narthex_asgi::{App, AppOptions, AppService, Lifespan};
 use narthex_edge::{BindProblem, Bound as BoundSockets, Serving};
-use narthex_pyrt::{Job, Runtime, RuntimeOptions};
+use narthex_pyrt::{Runtime, RuntimeOptions};
 use narthex_reactor::Reactor;
 use narthex_servicer::{Hooks, Registry, Servicer};
 use narthex_services::Services;
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyCFunction, PyDict, PyMapping, PyTuple};
+use pyo3::types::PyMapping;
 
 use crate::config::{Config, Problem};
 use crate::schema::Schema;
+use crate::shutdown::{End, drain};
 use crate::stack::{self, Parts};
-
-/// How long cancelled requests get to end before the server ends without them.
-const CANCEL_GRACE: Duration = Duration::from_secs(1);
 
 /// A server; see python/narthex/server.py for who calls what.
 #[pyclass(frozen, module = "narthex._native")]
@@ -154,9 +149,14 @@ impl Server {
             _ => None,
         };
         let timeout = Duration::try_from_secs_f64(timeout).unwrap_or(Duration::MAX);
-        let end = End { answer: answer.clone().unbind(), lifespan: self.lifespan.clone(), graceful: true };
-        self.runtime.reactor().spawn(drain(Arc::clone(&self.runtime), serving, timeout, end)).detach();
+        let end = End::new(answer.clone().unbind(), self.lifespan.clone(), timeout);
+        self.runtime.reactor().spawn(drain(Arc::clone(&self.runtime), serving, end)).detach();
         Ok(answer)
+    }
+
+    /// Whether an exit that left the event loop was the end of a call, and no more.
+    fn take_absorbed_exit(&self) -> bool {
+        self.runtime.take_absorbed_exit()
     }
 
     /// Releases the loop and the threads.
@@ -211,88 +211,4 @@ fn addresses(sockets: &BoundSockets) -> Vec<String> {
         unix @ narthex_wire::Endpoint::Unix(_) => unix.to_string(),
     };
     sockets.local().into_iter().map(show).collect()
-}
-
-/// Waits for connections and calls to end, cuts them off at the timeout, then has Python run [`End`].
-async fn drain(runtime: Arc<Runtime>, serving: Option<Serving>, timeout: Duration, mut end: End) {
-    let over = Instant::now() + timeout;
-    if let Some(serving) = &serving {
-        serving.drain();
-        end.graceful &= before(&runtime, over, serving.drained()).await;
-        if !end.graceful {
-            tracing::warn!(
-                "{} connections were not done after {timeout:?} and are closed",
-                serving.connections()
-            );
-            serving.abort();
-        }
-    }
-    // What a request left running after its response (background work) is waited for as well.
-    if !before(&runtime, over, runtime.idle()).await {
-        end.graceful = false;
-        tracing::warn!("{} calls were not done after {timeout:?} and are cancelled", runtime.requests());
-        runtime.push(CancelRequests);
-        before(&runtime, Instant::now() + CANCEL_GRACE, runtime.idle()).await;
-    }
-    runtime.push(end);
-}
-
-/// Whether `future` was done in time.
-async fn before(runtime: &Runtime, deadline: Instant, future: impl Future<Output = ()>) -> bool {
-    let mut sleep = pin!(runtime.reactor().sleep_until(deadline));
-    let mut future = pin!(future);
-    poll_fn(|cx| {
-        if future.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(true);
-        }
-        sleep.as_mut().poll(cx).map(|()| false)
-    })
-    .await
-}
-
-struct CancelRequests;
-
-impl Job for CancelRequests {
-    fn run(self: Box<Self>, py: Python<'_>, runtime: &Arc<Runtime>) {
-        runtime.cancel_requests(py);
-    }
-}
-
-/// The last step of a shutdown: the lifespan's end, then the answer to whoever awaits the shutdown.
-struct End {
-    answer: Py<PyAny>,
-    lifespan: Option<Arc<Lifespan>>,
-    graceful: bool,
-}
-
-impl Job for End {
-    fn run(self: Box<Self>, py: Python<'_>, _: &Arc<Runtime>) {
-        if let Err(error) = self.end(py) {
-            narthex_pyrt::log_exception(py, "the shutdown could not be completed", &error);
-        }
-    }
-}
-
-impl End {
-    fn end(&self, py: Python<'_>) -> PyResult<()> {
-        let (answer, graceful) = (self.answer.clone_ref(py), self.graceful);
-        let ended = match &self.lifespan {
-            Some(lifespan) => lifespan.shutdown(py)?,
-            None => None,
-        };
-        let Some(ended) = ended else { return resolve(answer.bind(py), graceful) };
-        let then = move |args: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
-            resolve(answer.bind(args.py()), graceful)
-        };
-        ended.call_method1("add_done_callback", (PyCFunction::new_closure(py, None, None, then)?,))?;
-        Ok(())
-    }
-}
-
-/// Sets the result of an asyncio future, unless its waiter has gone.
-fn resolve(future: &Bound<'_, PyAny>, value: bool) -> PyResult<()> {
-    if !future.call_method0("done")?.is_truthy()? {
-        future.call_method1("set_result", (value,))?;
-    }
-    Ok(())
 }

@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use parking_lot::Mutex;
-use pyo3::Python;
+use pyo3::prelude::*;
 
 use crate::runtime::RuntimeOptions;
 
@@ -87,8 +87,10 @@ impl Lanes {
 
     fn spawn(&self, number: usize) -> std::io::Result<JoinHandle<()>> {
         let (receiver, load) = (self.receiver.clone(), Arc::clone(&self.load));
-        std::thread::Builder::new().name(format!("narthex-lane-{number}")).spawn(move || {
+        let name = format!("narthex-lane-{number}");
+        std::thread::Builder::new().name(name.clone()).spawn(move || {
             crate::attach(|py| {
+                name_thread(py, &name);
                 while let Ok(call) = py.detach(|| receiver.recv()) {
                     if catch_unwind(AssertUnwindSafe(|| call(py))).is_err() {
                         tracing::error!("bug: a synchronous call panicked; only its exchange ends");
@@ -124,6 +126,16 @@ impl Lanes {
                 }
             }
         }
+    }
+}
+
+/// Gives the thread its name in Python's log lines too, where it would be a `Dummy-1`.
+fn name_thread(py: Python<'_>, name: &str) {
+    let named = py
+        .import("threading")
+        .and_then(|threading| threading.call_method0("current_thread")?.setattr("name", name));
+    if let Err(error) = named {
+        tracing::debug!("a lane has no name in Python: {error}");
     }
 }
 

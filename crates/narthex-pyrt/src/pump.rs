@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use narthex_reactor::Budget;
-use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 
 use crate::inbox::Item;
@@ -33,8 +32,8 @@ impl Pump {
 
 #[pymethods]
 impl Pump {
-    fn run(&self, py: Python<'_>) -> PyResult<()> {
-        self.runtime.pump(py)
+    fn run(&self, py: Python<'_>) {
+        self.runtime.pump(py);
     }
 }
 
@@ -42,25 +41,23 @@ impl Runtime {
     /// One turn: Rust's tasks, then what they have for Python, until both have nothing left or the turn's time is used.
     ///
     /// What is left over makes one of the two descriptors readable, so the loop calls again after its other callbacks.
-    fn pump(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
+    fn pump(self: &Arc<Self>, py: Python<'_>) {
         if self.pump_is_running() {
             // A handler runs an event loop inside the event loop; the outer pump goes on when it returns.
-            return Ok(());
+            return;
         }
         self.epoch.fetch_add(1, Ordering::SeqCst);
         let attending = self.reactor.attend();
         self.inbox.attend();
-        let result = self.turns(py);
+        self.turns(py);
         self.inbox.leave();
         drop(attending);
         self.epoch.fetch_add(1, Ordering::SeqCst);
-        result
     }
 
-    fn turns(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
+    fn turns(self: &Arc<Self>, py: Python<'_>) {
         let end = Instant::now() + TURN;
         let mut items = std::mem::take(&mut *self.scratch.lock());
-        let mut result = Ok(());
         let budget = Budget { tasks: TASKS, time: TURN };
         // Always detached: other Python threads run meanwhile, and it costs nothing measurable.
         py.detach(|| self.reactor.driver().turn(budget));
@@ -73,9 +70,7 @@ impl Runtime {
             self.signals.python_is_called();
             let mut until_clock = CLOCK_EVERY;
             while let Some(item) = items.pop_front() {
-                if let Err(fatal) = self.run_item(py, item) {
-                    result = Err(fatal);
-                }
+                self.run_item(py, item);
                 until_clock -= 1;
                 if until_clock == 0 {
                     until_clock = CLOCK_EVERY;
@@ -89,26 +84,21 @@ impl Runtime {
             }
             // What Python woke, without another look at the sockets: those make the descriptor readable by themselves.
             py.detach(|| self.reactor.driver().flush(budget));
-            if result.is_err() || Instant::now() >= end {
+            if Instant::now() >= end {
                 break;
             }
         }
         *self.scratch.lock() = items;
-        result
     }
 
-    /// Runs one entry. `Err` is what must leave the event loop: `KeyboardInterrupt`, `SystemExit` and their like.
-    fn run_item(self: &Arc<Self>, py: Python<'_>, item: Item) -> PyResult<()> {
+    /// Runs one entry; one that panics ends alone.
+    fn run_item(self: &Arc<Self>, py: Python<'_>, item: Item) {
         let ran = catch_unwind(AssertUnwindSafe(|| match item {
             Item::Wake(waiter) => waiter.resume(py),
             Item::Job(job) => job.run(py, self),
         }));
         if ran.is_err() {
             tracing::error!("bug: a call into Python panicked; only its exchange ends");
-        }
-        match self.starter.take_fatal() {
-            Some(fatal) if !fatal.is_instance_of::<PyException>(py) => Err(fatal),
-            _ => Ok(()),
         }
     }
 }

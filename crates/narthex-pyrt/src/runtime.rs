@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Poll, Waker};
 
 use narthex_reactor::Reactor;
@@ -50,6 +50,8 @@ pub struct Runtime {
     pub(crate) starter: TaskStarter,
     tasks: Mutex<Tasks>,
     lanes: Lanes,
+    /// A coroutine of ours ended by `SystemExit` or the like, which asyncio lets out of the loop as well.
+    exit_absorbed: AtomicBool,
     attached: Mutex<Option<Attached>>,
 }
 
@@ -107,6 +109,7 @@ impl Runtime {
             event_loop: event_loop.clone().unbind(),
             tasks: Mutex::default(),
             lanes: Lanes::new(options),
+            exit_absorbed: AtomicBool::new(false),
             attached: Mutex::new(None),
         }))
     }
@@ -199,6 +202,18 @@ impl Runtime {
         drop(tasks);
         drop(released);
         wake.into_iter().for_each(Waker::wake);
+    }
+
+    pub(crate) fn absorb_exit(&self) {
+        self.exit_absorbed.store(true, Ordering::Release);
+    }
+
+    /// Whether a `SystemExit` or `KeyboardInterrupt` since the last look was a call's own end, and has been treated as that.
+    ///
+    /// asyncio sets it as the task's result and lets it out of the loop too. Whoever runs the loop asks here, after the
+    /// task's callbacks have run, whether to go on.
+    pub fn take_absorbed_exit(&self) -> bool {
+        self.exit_absorbed.swap(false, Ordering::AcqRel)
     }
 
     /// How many coroutines of requests are in progress.

@@ -68,8 +68,6 @@ impl TaskHandle {
 pub(crate) struct TaskStarter {
     make: Py<PyAny>,
     kwargs: Option<Py<PyDict>>,
-    /// `KeyboardInterrupt` and `SystemExit` pass through an eager start; the pump hands them to the loop.
-    fatal: Mutex<Option<PyErr>>,
 }
 
 impl TaskStarter {
@@ -86,16 +84,12 @@ impl TaskStarter {
         } else {
             (event_loop.getattr("create_task")?, None)
         };
-        Ok(Self { make: make.unbind(), kwargs, fatal: Mutex::new(None) })
+        Ok(Self { make: make.unbind(), kwargs })
     }
 
     fn start<'py>(&self, coroutine: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let py = coroutine.py();
         self.make.bind(py).call((coroutine,), self.kwargs.as_ref().map(|kwargs| kwargs.bind(py)))
-    }
-
-    pub(crate) fn take_fatal(&self) -> Option<PyErr> {
-        self.fatal.lock().take()
     }
 }
 
@@ -110,10 +104,8 @@ impl Runtime {
         let py = coroutine.py();
         let task = match self.starter.start(coroutine) {
             Ok(task) => task,
+            // Also `SystemExit` and `KeyboardInterrupt`, which an eager start lets through: they end the call, no more.
             Err(error) => {
-                if !error.is_instance_of::<PyException>(py) {
-                    *self.starter.fatal.lock() = Some(error.clone_ref(py));
-                }
                 done(py, Outcome::Raised(error));
                 return None;
             }
@@ -155,8 +147,12 @@ impl OnDone {
     fn __call__(&self, task: &Bound<'_, PyAny>) {
         let py = task.py();
         let done = self.done.lock().take();
+        let outcome = Outcome::of(task);
+        if matches!(&outcome, Outcome::Raised(error) if !error.is_instance_of::<PyException>(py)) {
+            self.runtime.absorb_exit();
+        }
         if let Some(done) = done {
-            done(py, Outcome::of(task));
+            done(py, outcome);
         }
         self.runtime.release(self.key);
     }
