@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import narthex
-from narthex import config
+from narthex import config, standard_streams
 from narthex.exceptions import Problem, StartupError, report
 from narthex.quantity import format_size
 
@@ -35,6 +35,7 @@ exit codes:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
+    standard_streams.open_missing()
     parser = _parser()
     given = vars(parser.parse_args(arguments))
     command: Callable[[dict[str, object]], int] = given.pop("command")

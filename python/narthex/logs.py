@@ -47,13 +47,15 @@ class _Handler(logging.StreamHandler[TextIO]):
     """Ours, so that it is recognised; its stream is looked up for each line, as stderr may be replaced."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.stream = sys.stderr
-        super().emit(record)
+        # Python has None for a stream that was closed, and an application may put it there.
+        if sys.stderr is not None:
+            self.stream = sys.stderr
+            super().emit(record)
 
 
 def use_color() -> bool:
     """Whether stderr is a terminal whose user did not ask for plain text."""
-    return sys.stderr.isatty() and "NO_COLOR" not in os.environ
+    return sys.stderr is not None and sys.stderr.isatty() and "NO_COLOR" not in os.environ
 
 
 def configure(level: str) -> None:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
-from narthex import logs, startup
+from narthex import logs, standard_streams, startup
 from narthex.config import Options
 from narthex.django import connections
 from narthex.exceptions import Problem, StartupError
@@ -43,7 +43,7 @@ def serve(options: Options, problems: list[Problem]) -> int:
     logs.configure(options.log_level)
     _native.init_logging(options.log_level, logs.use_color())
     if options.ready_fd is not None:
-        os.set_inheritable(options.ready_fd, False)
+        _keep_private(options.ready_fd)
     with Signals() as signals, asyncio.Runner(loop_factory=loop_factory(options.loop)) as runner:
         loop = runner.get_loop()
         # Objects that a module makes at its import may ask for the loop before it runs.
@@ -162,6 +162,12 @@ def _reason(error: Exception) -> str:
     return f": {error}" if str(error) else ""
 
 
+def _keep_private(descriptor: int) -> None:
+    """Keeps it from processes that the application starts: whoever reads it would wait for their end too."""
+    if descriptor not in standard_streams.DESCRIPTORS:
+        os.set_inheritable(descriptor, False)
+
+
 def _tell_ready(addresses: list[str], descriptor: int | None) -> None:
     for address in addresses:
         LOGGER.info("Narthex running on %s (Press CTRL+C to quit)", address)
@@ -169,7 +175,8 @@ def _tell_ready(addresses: list[str], descriptor: int | None) -> None:
         return
     try:
         os.write(descriptor, (" ".join(addresses) + "\n").encode())
-        os.close(descriptor)
+        if descriptor not in standard_streams.DESCRIPTORS:
+            os.close(descriptor)
     except OSError as error:
         LOGGER.warning("Nobody reads --ready-fd %d: %s", descriptor, error.strerror)
 

@@ -60,6 +60,13 @@ def test_configuring_twice_writes_once(capsys):
     assert capsys.readouterr().err == "INFO:     hello\n"
 
 
+def test_without_stderr_lines_are_lost_and_nothing_else(monkeypatch):
+    monkeypatch.setattr("sys.stderr", None)
+    assert not logs.use_color()
+    logs.configure("info")
+    logs.LOGGER.info("hello")
+
+
 def test_root_is_not_touched(capsys):
     before = list(logging.getLogger().handlers)
     logs.configure("info")

@@ -121,6 +121,24 @@ def test_ready_fd_gets_one_line_and_is_closed(native, options):
         os.fstat(writing)
 
 
+READY_ON_A_STANDARD_STREAM = """
+import os
+from narthex import server
+server._keep_private({number})
+server._tell_ready(["http://127.0.0.1:1234"], {number})
+assert os.get_inheritable({number})
+os.write({number}, b"still open")
+"""
+
+
+@pytest.mark.parametrize(("number", "stream"), [(1, "stdout"), (2, "stderr")])
+def test_ready_fd_that_is_a_standard_stream_stays_open(number, stream):
+    script = READY_ON_A_STANDARD_STREAM.format(number=number)
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=20, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert getattr(ended, stream) == "http://127.0.0.1:1234\nstill open"
+
+
 def test_all_problems_are_told_together(native, options):
     fake = native(problems=[("--bind 127.0.0.1:80", "is taken", "Choose another.")])
     given = options(grpc=("nosuch:register",))
