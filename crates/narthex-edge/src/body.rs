@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use narthex_reactor::Sleep;
 use narthex_wire::{Body, BoxError};
 
+use crate::rest;
 use crate::state::{Fault, InFlight, State};
 
 /// A request's body; one that is empty, as most are, costs nothing.
@@ -86,6 +87,19 @@ impl RequestBody {
         }
         BodyError::Broken(error)
     }
+
+    /// Nobody reads on.
+    fn give_up(&mut self) {
+        let Some(incoming) = self.incoming.take() else { return };
+        if incoming.is_end_stream() {
+            return;
+        }
+        if self.state.http2 {
+            rest::let_end(incoming, &self.state);
+        } else {
+            self.state.leave_unread();
+        }
+    }
 }
 
 impl HttpBody for RequestBody {
@@ -110,8 +124,7 @@ impl HttpBody for RequestBody {
             }
             Poll::Pending if this.stalled(cx) => {
                 this.state.fail(this.number, Fault::Stalled);
-                this.state.leave_unread();
-                this.incoming = None;
+                this.give_up();
                 Poll::Ready(Some(Err(BodyError::Stalled)))
             }
             Poll::Pending => Poll::Pending,
@@ -129,9 +142,7 @@ impl HttpBody for RequestBody {
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        if !self.is_end_stream() {
-            self.state.leave_unread();
-        }
+        self.give_up();
     }
 }
 

@@ -51,7 +51,10 @@ where
                 let request = Request::from_parts(parts, body::request(incoming, &in_flight));
                 Inner::Called { future: self.service.clone().call(request) }
             }
-            Err(refusal) => Inner::Refused { refusal: Some(refusal) },
+            Err(refusal) => {
+                drop(body::request(incoming, &in_flight));
+                Inner::Refused { refusal: Some(refusal) }
+            }
         };
         Exchange { inner, in_flight: Some(in_flight), head, has_body }
     }
@@ -154,9 +157,6 @@ where
             },
             Projection::Refused { refusal } => {
                 let Refusal(status, why) = refusal.take().expect("polled again after it was ready");
-                if let (true, Some(exchange)) = (*this.has_body, &this.in_flight) {
-                    exchange.state.leave_unread();
-                }
                 closing(text(status, why))
             }
         };

@@ -347,6 +347,56 @@ fn a_body_that_stalls_is_a_408() {
     assert_eq!(client.response().0, 408);
 }
 
+/// Everything that comes until a PING sent now is acknowledged.
+fn until_pong(client: &mut H2) -> Vec<Received> {
+    client.frame(PING, 0, 0, b"12345678");
+    let mut frames = Vec::new();
+    loop {
+        let received = client.next();
+        if received.kind == PING && received.flags & ACK != 0 {
+            return frames;
+        }
+        frames.push(received);
+    }
+}
+
+fn resets(frames: &[Received]) -> usize {
+    frames.iter().filter(|frame| frame.kind == RST_STREAM).count()
+}
+
+#[test]
+fn an_answer_to_a_body_that_nobody_reads_is_not_followed_by_a_reset() {
+    let server = Server::start();
+    let mut client = H2::new(&server);
+    let hosts = [("host", "a"), ("host", "b")];
+    for (stream, path, headers, status) in
+        [(1, "/unread", [].as_slice(), 413), (3, "/204", &[], 204), (5, "/hello", &hosts, 400)]
+    {
+        client.ask(stream, "POST", path, false, headers);
+        assert_eq!(client.response().0, status, "{path}");
+        assert_eq!(resets(&until_pong(&mut client)), 0, "{path}");
+        // More than the window of a stream or connection: it is opened again.
+        for _ in 0..20 {
+            client.frame(DATA, 0, stream, &[b'x'; 10_000]);
+            assert_eq!(resets(&until_pong(&mut client)), 0, "{path}");
+        }
+        client.frame(DATA, END_STREAM, stream, b"abc");
+        assert_eq!(resets(&until_pong(&mut client)), 0, "{path}");
+    }
+    client.get(7, "/hello");
+    assert_eq!(client.response().1, "hello");
+}
+
+#[test]
+fn a_body_that_nobody_reads_and_that_does_not_end_is_reset() {
+    let server = Server::start();
+    let mut client = H2::new(&server);
+    client.ask(1, "POST", "/unread", false, &[]);
+    assert_eq!(client.response().0, 413);
+    let reset = client.wait_for(RST_STREAM);
+    assert_eq!((reset.stream, reset.payload), (1, vec![0; 4]), "NO_ERROR");
+}
+
 #[test]
 fn a_drain_finishes_what_is_in_flight() {
     let server = Server::start();
