@@ -4,6 +4,8 @@ A ``Problem`` is one thing to correct. ``StartupError`` holds all that were foun
 correct everything at once. Not here: errors of a request, which are native, and those of a servicer (``narthex.grpc.errors``).
 """
 
+import asyncio
+import importlib
 import os
 import traceback as tracebacks
 from collections.abc import Iterable
@@ -12,7 +14,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-_OWN_FOLDER: Final = str(Path(__file__).parent) + os.sep
+# What runs between the command and the user's code. The last two are compiled, and their files have no folder.
+_MACHINERY: Final = (
+    *(str(Path(file).parent) + os.sep for file in (__file__, asyncio.__file__, importlib.__file__)),
+    "<frozen importlib",
+    "uvloop/",
+)
 
 
 class NarthexError(Exception):
@@ -80,8 +87,14 @@ def user_traceback(error: BaseException) -> str:
     return "".join(tracebacks.format_exception(type(error), error, user_frames(error))).rstrip("\n")
 
 
+def user_place(error: BaseException) -> str:
+    """The user's line that led to the error, in words: the last one before the code that raised it, if that is Narthex's."""
+    frames = tracebacks.extract_tb(error.__traceback__)
+    for frame in reversed(frames):
+        if not _is_machinery(frame.filename):
+            return f"in {frame.name}, {frame.filename}, line {frame.lineno}"
+    return ""
+
+
 def _is_machinery(filename: str) -> bool:
-    own = filename.startswith(_OWN_FOLDER)
-    importing = filename.startswith("<frozen importlib") or os.sep + "importlib" + os.sep in filename
-    running = os.sep + "asyncio" + os.sep in filename
-    return own or importing or running
+    return filename.startswith(_MACHINERY)

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from narthex import importer
 from narthex.config import Options
-from narthex.exceptions import Problem, StartupError, user_frames, user_traceback
-from narthex.grpc.registrar import Registrar
+from narthex.exceptions import Problem, StartupError, user_frames, user_place, user_traceback
+from narthex.grpc.registrar import Registrar, RegistrationError
 
 _ASGI_ARGUMENTS: Final = 3
 
@@ -105,6 +105,10 @@ def _register(target: str, registrar: Registrar, runner: asyncio.Runner) -> None
         returned = register(registrar)
         if inspect.isawaitable(returned):
             runner.run(_wait_for(returned))
+    except RegistrationError as error:
+        # Its words say what to change; a traceback would end in Narthex's own code.
+        place = user_place(error)
+        raise _problem(where, str(error), f"The call is {place}." if place else "Correct the callable.") from error
     except (Exception, SystemExit) as error:
         raise _raised(where, "the callable", error) from error
 

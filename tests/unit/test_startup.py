@@ -1,11 +1,13 @@
 """Loading the application and the services."""
 
 import asyncio
+import re
 import sys
 
 import pytest
 from narthex import startup
 from narthex.config import Options
+from narthex.server import loop_factory
 
 APP = """
 import events
@@ -65,8 +67,14 @@ def failing(server):
 async def failing_on_loop(server):
     raise ValueError("no luck")
 
-def binding(server):
+def bind(server):
     server.add_insecure_port("[::]:50051")
+
+def binding(server):
+    bind(server)
+
+async def binding_on_loop(server):
+    bind(server)
 
 def takes_nothing():
     pass
@@ -83,8 +91,8 @@ def load(tmp_path, monkeypatch):
     (tmp_path / "events.py").write_text("events = []\nappend = events.append\n")
     monkeypatch.setattr(sys, "path", list(sys.path))
 
-    def run(app=None, *grpc, factory=False):
-        with asyncio.Runner() as runner:
+    def run(app=None, *grpc, factory=False, loop="asyncio"):
+        with asyncio.Runner(loop_factory=loop_factory(loop)) as runner:
             asyncio.set_event_loop(runner.get_loop())
             try:
                 return startup.load(Options(app=app, grpc=grpc, app_dir=str(tmp_path), factory=factory), runner)
@@ -156,20 +164,26 @@ def test_factory_that_raises(load, target, error):
     assert "startup.py" not in problem.traceback
 
 
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
 @pytest.mark.parametrize("target", ["nxs_services:failing", "nxs_services:failing_on_loop"])
-def test_callable_that_raises(load, target):
-    problem = only(load(None, target).problems)
+def test_callable_that_raises(load, target, loop):
+    problem = only(load(None, target, loop=loop).problems)
     assert problem.where == f"--grpc {target}"
     assert problem.what == "the callable raised ValueError: no luck"
     assert "nxs_services.py" in problem.traceback
     assert "startup.py" not in problem.traceback
     assert "asyncio" not in problem.traceback
+    assert "uvloop" not in problem.traceback
 
 
-def test_callable_that_binds_a_port_is_told_how(load):
-    problem = only(load(None, "nxs_services:binding").problems)
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+@pytest.mark.parametrize("target", ["nxs_services:binding", "nxs_services:binding_on_loop"])
+def test_callable_that_binds_a_port_is_told_how_and_where(load, target, loop):
+    problem = only(load(None, target, loop=loop).problems)
+    assert problem.what.startswith("server.add_insecure_port() is not for a --grpc callable")
     assert "use --bind [::]:50051" in problem.what
-    assert 'server.add_insecure_port("[::]:50051")' in problem.traceback
+    assert re.fullmatch(r"The call is in bind, \S+nxs_services\.py, line \d+\.", problem.hint)
+    assert not problem.traceback
 
 
 def test_callable_of_the_wrong_shape(load):
