@@ -8,7 +8,7 @@ import difflib
 import importlib
 import pkgutil
 import sys
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import ModuleType
 from typing import Any
 
@@ -34,8 +34,13 @@ def load(target: str, where: str) -> Any:
     """
     module_name, colon, attribute = target.partition(":")
     if not colon or not all(part.isidentifier() for part in [*module_name.split("."), *attribute.split(".")]):
-        raise StartupError([Problem(where, "is not of the form MODULE:ATTRIBUTE", _form_hint(module_name, attribute))])
-    found: Any = _module(module_name, where)
+        raise StartupError([_wrong_form(module_name, attribute, where)])
+    try:
+        found: Any = _module(module_name, where)
+    except _NoModuleError as error:
+        # Only now: nothing forbids a module called py.
+        is_file = module_name.endswith(".py")
+        raise StartupError([_wrong_form(module_name, attribute, where) if is_file else error.problem]) from None
     path = module_name + ":"
     for name in attribute.split("."):
         try:
@@ -48,13 +53,21 @@ def load(target: str, where: str) -> Any:
     return found
 
 
+class _NoModuleError(Exception):
+    """There is no such module, as opposed to one that fails."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.what)
+        self.problem = problem
+
+
 def _module(name: str, where: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         missing = error.name or name
         if user_frames(error) is None and (name + ".").startswith(missing + "."):
-            raise StartupError([_missing_module(name, missing, error, where)]) from None
+            raise _NoModuleError(_missing_module(name, missing, error, where)) from None
         raise StartupError([_failing_module(name, error, where)]) from error
     except (Exception, SystemExit) as error:
         raise StartupError([_failing_module(name, error, where)]) from error
@@ -97,10 +110,18 @@ def _own_folders() -> list[str]:
     return [folder for folder in sys.path[:2] if Path(folder).is_dir()]
 
 
+def _wrong_form(module_name: str, attribute: str, where: str) -> Problem:
+    return Problem(where, "is not of the form MODULE:ATTRIBUTE", _form_hint(module_name, attribute))
+
+
 def _form_hint(module_name: str, attribute: str) -> str:
     if module_name.endswith(".py") or "/" in module_name:
-        dotted = module_name.removesuffix(".py").strip("./").replace("/", ".")
-        return f"Give the module's dotted name, not its file: {dotted}:{attribute or 'app'}"
+        file = PurePath(module_name.removesuffix(".py"))
+        attribute = attribute or "app"
+        if file.is_absolute() or ".." in file.parts:
+            hint = "Give the module's name, not its file, with its folder"
+            return f"{hint}: --app-dir {file.parent} {file.name}:{attribute}"
+        return f"Give the module's dotted name, not its file: {'.'.join(file.parts)}:{attribute}"
     if not attribute and module_name:
         return f"Name the object in the module after a colon, for example {module_name}:application"
     return "For example mysite.asgi:application"

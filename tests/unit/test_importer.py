@@ -46,6 +46,10 @@ class TestLoad:
     def test_attribute(self):
         assert importer.load("nx_site.asgi:application", "APP") == "the application"
 
+    def test_module_that_is_called_py(self, folder):
+        (folder / "nx_site" / "py.py").write_text("app = 'the application'\n")
+        assert importer.load("nx_site.py:app", "APP") == "the application"
+
     def test_attribute_of_an_attribute(self):
         assert importer.load("nx_site.asgi:holder.app", "APP")() == "inner"
 
@@ -53,7 +57,14 @@ class TestLoad:
         ("target", "hint"),
         [
             ("nx_site.asgi", "nx_site.asgi:application"),
-            ("nx_site/asgi.py:app", "nx_site.asgi:app"),
+            ("nx_site/asgi.py:app", "not its file: nx_site.asgi:app"),
+            ("./nx_site/asgi.py:app", "not its file: nx_site.asgi:app"),
+            ("nx_plain.py:app", "not its file: nx_plain:app"),
+            ("nx_plain.py", "not its file: nx_plain:app"),
+            ("nx_typo.py:app", "not its file: nx_typo:app"),
+            ("nx_site.asgi.py:app", "not its file: nx_site.asgi:app"),
+            ("/srv/site/nx_plain.py:app", "with its folder: --app-dir /srv/site nx_plain:app"),
+            ("../nx_plain.py:app", "with its folder: --app-dir .. nx_plain:app"),
             ("nx_site.asgi:", "nx_site.asgi:application"),
             (":application", "mysite.asgi:application"),
             ("", "mysite.asgi:application"),
