@@ -9,7 +9,7 @@ import asyncio
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import narthex
 from narthex import config, standard_streams
@@ -72,12 +72,13 @@ def _descriptors(given: dict[str, object]) -> int:
         asyncio.set_event_loop(None)
     collected = descriptors.collect(loaded.registrar.services)
     problems += loaded.problems
-    problems += [
-        Problem(service, "has no descriptor in Python's pool", "Import its _pb2 module where it is registered.")
-        for service in collected.missing
-    ]
     if problems:
         raise StartupError(problems)
+    for service in collected.missing:
+        # As for `serve`, which has it as gRPC alone; Envoy's transcoder passes that through.
+        logs.LOGGER.warning(
+            "%s is not in the set: its descriptor is not in Python's pool (is its _pb2 module imported?)", service
+        )
     complete = descriptors.merge(collected.file_descriptor_set, _native.builtin_descriptors())
     if output is None:
         sys.stdout.buffer.write(complete)
@@ -97,6 +98,16 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
         super().__init__(prog, max_help_position=32, width=100)
 
 
+class _Command(argparse.ArgumentParser):
+    """Refuses what it does not know itself: argparse lets the parser above it do so, which shows that one's usage."""
+
+    def parse_known_args(self, *arguments: Any, **named: Any) -> Any:
+        known, unknown = super().parse_known_args(*arguments, **named)
+        if unknown:
+            self.error("unrecognized arguments: " + " ".join(unknown))
+        return known, unknown
+
+
 class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         """Prints the version; argparse's own action would need to know it for every command."""
@@ -112,7 +123,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=_Command)
     serve = commands.add_parser(
         "serve",
         usage="narthex serve [OPTIONS] [APP]",

@@ -35,6 +35,22 @@ def test_version(narthex):
 
 
 @pytest.mark.parametrize(
+    ("arguments", "usage"),
+    [
+        (("serve", "plain:app", "--reload"), "usage: narthex serve [OPTIONS] [APP]"),
+        (("serve", "plain:app", "second:app"), "usage: narthex serve [OPTIONS] [APP]"),
+        (("serve", "plain:app", "--bind"), "usage: narthex serve [OPTIONS] [APP]"),
+        (("descriptors", "--bind", "x"), "usage: narthex descriptors [OPTIONS] [APP]"),
+        (("--reload", "serve", "plain:app"), "usage: narthex [-h] [--version] COMMAND ..."),
+    ],
+)
+def test_usage_is_that_of_the_command(narthex, arguments, usage):
+    ended = narthex(*arguments)
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines()[0] == usage
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         ("serve", "plain:app", "--reload"),

@@ -55,10 +55,11 @@ def test_application_is_imported_first(descriptors):
     assert "2 problems" in ended.stderr
 
 
-def test_service_without_descriptor_is_a_problem(descriptors):
-    ended = descriptors("--grpc", "services:register_without_descriptor", text=True)
-    assert ended.returncode == 2
-    assert "nowhere.v1.Service: has no descriptor" in ended.stderr
+def test_service_without_descriptor_is_told_and_left_out(descriptors):
+    ended = descriptors("--grpc", "services:register_without_descriptor", "--grpc", "services:register")
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stderr.startswith(b"WARNING:  nowhere.v1.Service is not in the set: ")
+    assert pool_of(ended.stdout).FindServiceByName("kitchen.v1.Kitchen")
 
 
 def test_output_that_cannot_be_written(descriptors, tmp_path):
