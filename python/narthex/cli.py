@@ -29,7 +29,7 @@ exit codes:
   1          a fault of Narthex itself
   2          a wrong command line, or problems found at start-up: all are listed, nothing was served
   3          the application's lifespan said that its startup failed
-  130, 143   ended at once by a second Ctrl-C or SIGTERM, or by Ctrl-C during start-up
+  130, 143   ended by Ctrl-C or SIGTERM before start-up was complete, or at once by a second one
 """
 
 

@@ -5,6 +5,7 @@ only says when: ``prepare`` (routes, sockets), ``startup`` (lifespan), ``serve``
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import sys
@@ -17,7 +18,8 @@ from narthex.django import connections
 from narthex.exceptions import Problem, StartupError
 from narthex.grpc import descriptors
 from narthex.logs import ERRORS, LOGGER
-from narthex.signals import Signals
+from narthex.signals import Interrupted, Signals
+from narthex.startup import Loaded
 
 if TYPE_CHECKING:
     from narthex._native import Server
@@ -48,7 +50,13 @@ def serve(options: Options, problems: list[Problem]) -> int:
         loop = runner.get_loop()
         # Objects that a module makes at its import may ask for the loop before it runs.
         asyncio.set_event_loop(loop)
-        server = _prepare(options, runner, problems)
+        try:
+            with signals.interrupting():
+                loaded = startup.load(options, runner)
+        except Interrupted:
+            # At once: leaving the runner would let the user's coroutines run once more.
+            _leave(_stopped_early(signals))
+        server = _prepare(options, loop, loaded, problems)
         try:
             signals.watch(loop)
             code, finished = _drive(loop, server, loop.create_task(_run(server, options, signals)))
@@ -90,18 +98,17 @@ def loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
     return asyncio.new_event_loop
 
 
-def _prepare(options: Options, runner: asyncio.Runner, problems: list[Problem]) -> "Server":
-    """Everything that can fail, but for the lifespan: all is tried, and all that failed is in the one error."""
+def _prepare(options: Options, loop: asyncio.AbstractEventLoop, loaded: Loaded, problems: list[Problem]) -> "Server":
+    """Everything else that can fail, but for the lifespan: all is tried, and all that failed is in the one error."""
     from narthex._native import Server
 
-    loaded = startup.load(options, runner)
     # An application that configures logging may have silenced us in passing.
     logs.reconfigure()
     registrar = loaded.registrar
     collected = descriptors.collect(registrar.services)
     server = Server(
         options.config,
-        runner.get_loop(),
+        loop,
         loaded.app,
         registrar.methods,
         registrar.generic_handlers,
@@ -128,13 +135,14 @@ def _without_descriptor(service: str) -> str:
 
 async def _run(server: "Server", options: Options, signals: Signals) -> tuple[int, bool]:
     """From the lifespan's startup to its shutdown. Returns the exit code and whether all that was in flight has ended."""
+    if signals.asked.is_set():
+        return _stopped_early(signals), False
     stopped = asyncio.ensure_future(signals.asked.wait())
     started = asyncio.ensure_future(_wait_for(server.startup()))
     await asyncio.wait({started, stopped}, return_when=asyncio.FIRST_COMPLETED)
     if not started.done():
-        LOGGER.info("Stopped before the application's startup was complete")
         started.cancel()
-        return EXIT_OK, False
+        return _stopped_early(signals), False
     try:
         started.result()
     except RuntimeError as error:
@@ -149,9 +157,13 @@ async def _run(server: "Server", options: Options, signals: Signals) -> tuple[in
     finished = await server.shutdown(timeout)
     if finished:
         LOGGER.info("Finished")
-    else:
-        LOGGER.warning("Requests that had not ended after %g seconds were aborted", timeout)
+    # Otherwise the native half has told what was cut off.
     return EXIT_OK, finished
+
+
+def _stopped_early(signals: Signals) -> int:
+    LOGGER.info("Stopped by %s before start-up was complete", signals.name)
+    return signals.exit_code
 
 
 async def _wait_for(awaitable: Awaitable[_T]) -> _T:
@@ -184,6 +196,8 @@ def _tell_ready(addresses: list[str], descriptor: int | None) -> None:
 def _leave(code: int) -> NoReturn:
     """Ends the process without waiting for threads: the time for what is in flight is over, and Python would join them all."""
     logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        # The application may have closed it or taken it away, and whoever reads it may be gone.
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            stream.flush()
     os._exit(code)

@@ -1,12 +1,17 @@
 """SIGTERM and SIGINT: the first asks for a stop, the second ends the process at once.
 
+Before anything is served there is nothing to bring to an end, so the first one also interrupts the user's code that is being
+loaded, wherever it is.
+
 The handlers are Python's plain ones, so that the second signal also gets through while the event loop is kept busy by the
 application; the loop's own handler beside them is what wakes the loop from its sleep, whichever thread the signal meets.
 """
 
 import asyncio
+import contextlib
 import os
 import signal
+from collections.abc import Generator
 from types import FrameType
 from typing import Any, Final, Self
 
@@ -14,17 +19,22 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _EXIT_SIGNALLED: Final = 128
 
 
+class Interrupted(KeyboardInterrupt):
+    """A signal stopped the loading of the user's code. As for Ctrl-C, ``except Exception`` lets it pass."""
+
+
 class Signals:
-    """Puts the handlers of before back when it is left."""
+    """Takes the signals over when it is entered, and puts the handlers of before back when it is left."""
 
     def __init__(self) -> None:
         self.asked = asyncio.Event()
         """Set on the loop once a signal has asked for a stop."""
         self._first: signal.Signals | None = None
+        self._interrupting = False
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.getsignal(number) for number in _SIGNALS}
+        self._before = {number: signal.signal(number, self._on_signal) for number in _SIGNALS}
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -36,11 +46,35 @@ class Signals:
         """The name of the signal that asked: ``SIGTERM``."""
         return self._first.name if self._first is not None else ""
 
+    @property
+    def exit_code(self) -> int:
+        """What a process exits with that this signal ended, as shells have it."""
+        return _EXIT_SIGNALLED + self._first if self._first is not None else 0
+
+    @contextlib.contextmanager
+    def interrupting(self) -> Generator[None]:
+        """Within it a signal raises ``Interrupted``. Code that swallows that does not swallow the signal."""
+        self._interrupting = True
+        try:
+            if self._first is not None:
+                raise Interrupted
+            yield
+        finally:
+            self._interrupting = False
+
     def watch(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Takes the signals over. Until then they do what they did: Ctrl-C interrupts the imports of the start-up."""
+        """Has a signal wake the loop; one that has come already counts."""
         for number in _SIGNALS:
-            loop.add_signal_handler(number, self.asked.set)
+            loop.add_signal_handler(number, self._ask, signal.Signals(number))
+            # Again: the loop has put its own in the place, and the user's code may have done so.
             signal.signal(number, self._on_signal)
+        if self._first is not None:
+            self.asked.set()
+
+    def _ask(self, number: signal.Signals) -> None:
+        if self._first is None:
+            self._first = number
+        self.asked.set()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self._first is not None:
@@ -48,3 +82,5 @@ class Signals:
             os.write(2, b"Ended at once by a second signal\n")
             os._exit(_EXIT_SIGNALLED + number)
         self._first = signal.Signals(number)
+        if self._interrupting:
+            raise Interrupted

@@ -159,14 +159,84 @@ def test_failed_lifespan(native, options, capsys):
     assert "ERROR:    The application's lifespan startup failed: no database" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("behaviour", "last"), [({"shutdown": False}, "shutdown 7"), ({"startup": hanging}, "startup")])
-def test_what_did_not_finish_is_not_waited_for(native, options, monkeypatch, behaviour, last):
-    left = []
-    monkeypatch.setattr(server, "_leave", left.append)
+class LeftError(BaseException):
+    """Stands for the end of the process."""
+
+
+@pytest.fixture
+def left(monkeypatch):
+    """The exit codes of processes that were left at once."""
+    codes = []
+
+    def leave(code):
+        codes.append(code)
+        raise LeftError
+
+    monkeypatch.setattr(server, "_leave", leave)
+    return codes
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "code", "last"),
+    [({"shutdown": False}, 0, "shutdown 7"), ({"startup": hanging}, 143, "startup")],
+)
+def test_what_did_not_finish_is_not_waited_for(native, options, left, behaviour, code, last):
     fake = native(**behaviour)
-    server.serve(options(), [])
-    assert left == [0]
+    with pytest.raises(LeftError):
+        server.serve(options(), [])
+    assert left == [code]
     assert fake.events[-2:] == [last, "close"]
+
+
+def test_what_was_cut_off_is_told_once_by_the_native_half(native, options, left, capsys):
+    native(shutdown=False)
+    with pytest.raises(LeftError):
+        server.serve(options(), [])
+    assert "Shutting down" in capsys.readouterr().err.splitlines()[-1]
+
+
+STOPS_ITS_IMPORT = """
+import os, signal
+try:
+    os.kill(os.getpid(), signal.{signal})
+{handling}
+async def app(scope, receive, send): ...
+"""
+
+
+@pytest.mark.parametrize("handling", ["finally: pass", "except BaseException: pass"])
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_signal_while_the_application_is_imported(native, options, left, tmp_path, capsys, name, code, handling):
+    (tmp_path / "nxv_app.py").write_text(STOPS_ITS_IMPORT.format(signal=name, handling=handling))
+    fake = native()
+    with pytest.raises(LeftError):
+        server.serve(options(), [])
+    assert left == [code]
+    assert not {"startup", "serve"}.intersection(fake.events)
+    assert capsys.readouterr().err == f"INFO:     Stopped by {name} before start-up was complete\n"
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_signal_while_a_callable_waits(native, options, left, tmp_path, loop, name, code):
+    (tmp_path / "nxv_app.py").write_text(
+        "import asyncio, os, signal\n"
+        "async def app(scope, receive, send): ...\n"
+        "async def register(server):\n"
+        f"    asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.{name})\n"
+        "    await asyncio.Event().wait()\n"
+    )
+    fake = native()
+    with pytest.raises(LeftError):
+        server.serve(options(grpc=("nxv_app:register",), loop=loop), [])
+    assert left == [code]
+    assert fake.events == ["logging info"]
+
+
+@pytest.mark.parametrize("stream", ["None", "open('/dev/full', 'w')"])
+def test_leaving_does_not_need_the_streams(stream):
+    script = f"import sys; from narthex import server; sys.stdout = {stream}; print('x'); server._leave(7)"
+    assert subprocess.run([sys.executable, "-c", script], timeout=20, check=False).returncode == 7
 
 
 SECOND_SIGNAL = """
