@@ -3,7 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use narthex_reactor::Sleep;
 use narthex_wire::{Body, BoxError};
 
+use crate::piece::{Piece, Pieces};
 use crate::rest;
 use crate::state::{Fault, InFlight, State};
 
@@ -149,9 +150,15 @@ impl Drop for RequestBody {
 /// A response's body as hyper gets it.
 #[derive(Debug)]
 pub(crate) struct ResponseBody {
-    pub(crate) kind: Kind,
+    kind: Kind,
+    /// What it has failed with, until the client can be told.
+    failed: Option<BoxError>,
+    /// Made with the first piece of a body that may fail.
+    pieces: Option<Arc<Pieces>>,
+    /// Only the connection's end says where it ends.
+    open_ended: bool,
     /// The exchange is in flight as long as hyper has its body.
-    pub(crate) _exchange: InFlight,
+    exchange: InFlight,
 }
 
 #[derive(Debug)]
@@ -161,23 +168,67 @@ pub(crate) enum Kind {
     Withheld,
 }
 
+impl ResponseBody {
+    pub(crate) fn new(kind: Kind, exchange: InFlight) -> Self {
+        Self { kind, failed: None, pieces: None, open_ended: false, exchange }
+    }
+
+    /// The body of a response to HTTP/1.0 without a length.
+    pub(crate) fn open_ended(body: Body, exchange: InFlight) -> Self {
+        exchange.state.set_open_ended(true);
+        Self { open_ended: true, ..Self::new(Kind::Body(body), exchange) }
+    }
+
+    fn piece(&mut self, bytes: Bytes) -> Piece {
+        match &self.kind {
+            Kind::Body(body) if !body.is_buffered() => self.pieces.get_or_insert_default().piece(bytes),
+            _ => bytes.into(),
+        }
+    }
+
+    /// Tells of the failure when what came before it has been written.
+    fn fail(&mut self, cx: &Context<'_>) -> Poll<Option<Result<Frame<Piece>, BoxError>>> {
+        if let Some(pieces) = &self.pieces {
+            ready!(pieces.poll_out(cx));
+        }
+        Poll::Ready(self.failed.take().map(Err))
+    }
+}
+
 impl HttpBody for ResponseBody {
-    type Data = Bytes;
+    type Data = Piece;
     type Error = BoxError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        match &mut self.kind {
-            Kind::Body(body) => Pin::new(body).poll_frame(cx),
-            Kind::Withheld => Poll::Ready(None),
+    ) -> Poll<Option<Result<Frame<Piece>, BoxError>>> {
+        let this = &mut *self;
+        if this.failed.is_some() {
+            return this.fail(cx);
+        }
+        let Kind::Body(body) = &mut this.kind else { return Poll::Ready(None) };
+        match ready!(Pin::new(body).poll_frame(cx)) {
+            Some(Err(error)) => {
+                this.failed = Some(error);
+                // The head, at least, goes out in between.
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            frame => {
+                let frame = frame.and_then(Result::ok);
+                if this.open_ended && (frame.as_ref().is_none_or(Frame::is_trailers) || this.is_end_stream())
+                {
+                    this.exchange.state.set_open_ended(false);
+                }
+                Poll::Ready(frame.map(|frame| Ok(frame.map_data(|bytes| this.piece(bytes)))))
+            }
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
-            Kind::Body(body) => body.is_end_stream(),
+            Kind::Body(body) => self.failed.is_none() && body.is_end_stream(),
             Kind::Withheld => false,
         }
     }

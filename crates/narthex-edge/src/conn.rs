@@ -128,6 +128,7 @@ where
         tracing::debug!("{}: {error}", watch.state().connection.peer);
     }
     match end {
+        _ if watch.state().is_open_ended() => {}
         Ok(Ok(())) if watch.state().is_unread() => linger(io.stream(), &mut watch).await,
         Ok(Err(error)) if error.is_parse() || watch.state().is_unread() => {
             linger(io.stream(), &mut watch).await;

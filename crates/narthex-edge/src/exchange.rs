@@ -43,6 +43,7 @@ where
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let in_flight = InFlight::new(&self.state);
         let head = request.method() == Method::HEAD;
+        let http10 = request.version() == Version::HTTP_10;
         let has_body = !request.body().is_end_stream();
         let (mut parts, incoming) = request.into_parts();
         let inner = match admit(&mut parts, &in_flight) {
@@ -56,7 +57,7 @@ where
                 Inner::Refused { refusal: Some(refusal) }
             }
         };
-        Exchange { inner, in_flight: Some(in_flight), head, has_body }
+        Exchange { inner, in_flight: Some(in_flight), head, http10, has_body }
     }
 }
 
@@ -129,6 +130,7 @@ pin_project! {
         // Goes along with the response.
         in_flight: Option<InFlight>,
         head: bool,
+        http10: bool,
         has_body: bool,
     }
 }
@@ -175,7 +177,7 @@ where
         // hyper says so by itself, but not in answer to what came in the very turn that the drain did.
         let last = !http2 && common.roll.stage() != Stage::Serving;
         let response = if last { closing(response) } else { response };
-        Poll::Ready(Ok(settle(response, exchange, *this.head)))
+        Poll::Ready(Ok(settle(response, exchange, *this.head, *this.http10)))
     }
 }
 
@@ -186,7 +188,12 @@ fn closing(mut response: Response<Body>) -> Response<Body> {
 }
 
 /// Makes of a service's response one that HTTP allows (RFC 9110 6.4.1, 8.6, 15).
-fn settle(mut response: Response<Body>, exchange: InFlight, head: bool) -> Response<ResponseBody> {
+fn settle(
+    mut response: Response<Body>,
+    exchange: InFlight,
+    head: bool,
+    http10: bool,
+) -> Response<ResponseBody> {
     let status = response.status();
     if status.is_informational() || is_misstated(&response, head) {
         tracing::error!(
@@ -201,7 +208,13 @@ fn settle(mut response: Response<Body>, exchange: InFlight, head: bool) -> Respo
     let no_content = status == StatusCode::NO_CONTENT;
     let unchanged = status == StatusCode::NOT_MODIFIED;
     if !(head || no_content || unchanged) {
-        return response.map(|body| ResponseBody { kind: Kind::Body(body), _exchange: exchange });
+        let has_length = response.headers().contains_key(CONTENT_LENGTH);
+        return response.map(|body| {
+            if http10 && !has_length && body.size_hint().exact().is_none() {
+                return ResponseBody::open_ended(body, exchange);
+            }
+            ResponseBody::new(Kind::Body(body), exchange)
+        });
     }
     let (mut parts, body) = response.into_parts();
     if no_content {
@@ -214,7 +227,7 @@ fn settle(mut response: Response<Body>, exchange: InFlight, head: bool) -> Respo
     }
     let withheld = unchanged && !exchange.state.http2 && parts.headers.contains_key(CONTENT_LENGTH);
     let kind = if withheld { Kind::Withheld } else { Kind::Body(Body::empty()) };
-    Response::from_parts(parts, ResponseBody { kind, _exchange: exchange })
+    Response::from_parts(parts, ResponseBody::new(kind, exchange))
 }
 
 /// Whether a body in memory is not as long as its head says, which would put the connection out of step.

@@ -34,6 +34,15 @@ impl Io {
     }
 }
 
+impl Drop for Io {
+    fn drop(&mut self) {
+        // The client would take an ordinary end of the connection for that of the response.
+        if self.state.is_open_ended() {
+            self.stream.reset_when_closed();
+        }
+    }
+}
+
 fn see(framing: &mut Framing, state: &State, bytes: &[u8]) {
     if bytes.is_empty() {
         return;

@@ -23,6 +23,7 @@ mod framing;
 mod io;
 mod listener;
 pub mod observe;
+mod piece;
 mod rest;
 mod serve;
 mod state;

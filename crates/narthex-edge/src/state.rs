@@ -53,6 +53,8 @@ pub(crate) struct State {
     active: AtomicBool,
     /// The last request's body was not read to its end.
     unread: AtomicBool,
+    /// HTTP/1.0: a response is being sent that ends with the connection.
+    open_ended: AtomicBool,
     has_faults: AtomicBool,
     faults: Mutex<Vec<(u64, Fault)>>,
 }
@@ -79,6 +81,7 @@ impl State {
             write_blocked: AtomicBool::new(false),
             active: AtomicBool::new(false),
             unread: AtomicBool::new(false),
+            open_ended: AtomicBool::new(false),
             has_faults: AtomicBool::new(false),
             faults: Mutex::default(),
         })
@@ -129,6 +132,14 @@ impl State {
 
     pub(crate) fn is_unread(&self) -> bool {
         self.unread.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_open_ended(&self, open_ended: bool) {
+        self.open_ended.store(open_ended, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_open_ended(&self) -> bool {
+        self.open_ended.load(Ordering::Relaxed)
     }
 
     pub(crate) fn fail(&self, request: u64, fault: Fault) {

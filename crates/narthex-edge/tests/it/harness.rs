@@ -202,6 +202,13 @@ impl Client {
         String::from_utf8_lossy(&std::mem::take(&mut self.buffer)).into_owned()
     }
 
+    /// Reads until the server resets the connection; an ordinary end is a failure.
+    pub(crate) fn until_reset(&mut self) -> String {
+        let result = self.stream.read_to_end(&mut self.buffer);
+        assert_eq!(result.map_err(|error| error.kind()), Err(std::io::ErrorKind::ConnectionReset));
+        String::from_utf8_lossy(&std::mem::take(&mut self.buffer)).into_owned()
+    }
+
     /// Asserts that the server closes the connection without another byte.
     pub(crate) fn assert_closed(&mut self) {
         assert_eq!(self.read_to_end(), "");
@@ -267,22 +274,21 @@ async fn answer(request: Request<Body>) -> Response<Body> {
             let origin: &Origin = request.extensions().get().unwrap();
             Response::new(Body::from(format!("{} {} {:?}", origin.client, origin.scheme, origin.host)))
         }
-        "/pieces" => Response::new(Body::new(Pieces {
-            left: 3,
-            piece: Bytes::from_static(b"abc"),
-            fail: false,
-            failing: false,
-        })),
+        "/pieces" => {
+            Response::new(Body::new(Pieces { left: 3, piece: Bytes::from_static(b"abc"), fail: false }))
+        }
         "/endless" => {
             let piece = Bytes::from(vec![b'x'; 64 * 1024]);
-            Response::new(Body::new(Pieces { left: usize::MAX, piece, fail: false, failing: false }))
+            Response::new(Body::new(Pieces { left: usize::MAX, piece, fail: false }))
         }
-        "/broken" => Response::new(Body::new(Pieces {
-            left: 1,
-            piece: Bytes::from_static(b"abc"),
-            fail: true,
-            failing: false,
-        })),
+        "/broken" => {
+            Response::new(Body::new(Pieces { left: 1, piece: Bytes::from_static(b"abc"), fail: true }))
+        }
+        "/broken/at-once" => Response::new(Body::new(Pieces { left: 0, piece: Bytes::new(), fail: true })),
+        "/broken/large" => {
+            let piece = Bytes::from(vec![b'x'; BROKEN / 2]);
+            Response::new(Body::new(Pieces { left: 2, piece, fail: true }))
+        }
         "/bomb" => Response::new(Body::new(Bomb)),
         "/hang" => pending().await,
         "/unread" => status(StatusCode::PAYLOAD_TOO_LARGE, "no"),
@@ -320,12 +326,14 @@ impl HttpBody for Bomb {
     }
 }
 
+/// The bytes of a body that fails after more than any buffer takes.
+pub(crate) const BROKEN: usize = 12_000_000;
+
 /// A body of unknown length.
 struct Pieces {
     left: usize,
     piece: Bytes,
     fail: bool,
-    failing: bool,
 }
 
 impl HttpBody for Pieces {
@@ -334,16 +342,10 @@ impl HttpBody for Pieces {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
+        _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         if self.left == 0 {
-            // What was sent before gets out before it fails.
-            if std::mem::replace(&mut self.fail, false) {
-                self.failing = true;
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            return Poll::Ready(self.failing.then(|| Err("as arranged".into())));
+            return Poll::Ready(self.fail.then(|| Err("as arranged".into())));
         }
         self.left -= 1;
         Poll::Ready(Some(Ok(Frame::data(self.piece.clone()))))

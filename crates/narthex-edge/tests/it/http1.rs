@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use narthex_edge::Config;
 
-use crate::harness::{Server, eventually};
+use crate::harness::{BROKEN, Server, eventually};
 
 #[test]
 fn connections_are_kept_alive_and_pipelined() {
@@ -126,8 +126,29 @@ fn a_body_that_nobody_reads_does_not_cost_the_answer() {
 fn a_response_that_fails_is_cut_off() {
     let server = Server::start();
     let said = server.say("GET /broken HTTP/1.1\r\nhost: a\r\n\r\n");
-    assert!(said.ends_with("3\r\nabc\r\n"), "no last chunk: {said:?}");
+    assert!(said.ends_with("\r\n\r\n3\r\nabc\r\n"), "no last chunk: {said:?}");
+    let said = server.say("GET /broken/at-once HTTP/1.1\r\nhost: a\r\n\r\n");
+    assert!(said.starts_with("HTTP/1.1 200 ") && said.ends_with("\r\n\r\n"), "the head only: {said:?}");
+    let said = server.say("GET /broken/large HTTP/1.1\r\nhost: a\r\n\r\n");
+    assert_eq!(said.matches('x').count(), BROKEN, "all that came before");
+    assert!(said.ends_with("x\r\n"), "no last chunk");
     server.assert_alive();
+}
+
+#[test]
+fn a_response_that_only_the_end_delimits_is_cut_off_by_a_reset() {
+    let server = Server::start();
+    let mut client = server.connect();
+    client.write("GET /broken HTTP/1.0\r\n\r\n");
+    assert!(client.until_reset().ends_with("\r\n\r\nabc"));
+    let mut client = server.connect();
+    client.write("GET /bomb HTTP/1.0\r\n\r\n");
+    client.until_reset();
+    let mut client = server.connect();
+    client.write("GET /endless HTTP/1.0\r\n\r\n");
+    client.until("\r\n\r\nx");
+    server.serving.abort();
+    client.until_reset();
 }
 
 #[test]

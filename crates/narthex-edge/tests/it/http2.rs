@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use narthex_edge::Config;
 
-use crate::harness::{Client, Server, eventually};
+use crate::harness::{BROKEN, Client, Server, eventually};
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -13,6 +13,7 @@ const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
 
 const END_STREAM: u8 = 1;
 const ACK: u8 = 1;
@@ -317,12 +318,33 @@ fn a_reset_drops_the_exchange() {
 }
 
 #[test]
-fn a_response_that_fails_is_reset() {
+fn a_response_that_fails_is_reset_after_what_came_before() {
     let server = Server::start();
     let mut client = H2::new(&server);
+    let internal_error = vec![0, 0, 0, 2];
     client.get(1, "/broken");
-    let reset = client.wait_for(RST_STREAM);
-    assert_eq!((reset.stream, reset.payload), (1, vec![0, 0, 0, 2]));
+    assert_eq!(status(&client.wait_for(HEADERS).payload), 200);
+    assert_eq!(client.wait_for(DATA).payload, b"abc");
+    let reset = client.next();
+    assert_eq!((reset.kind, reset.stream, &reset.payload), (RST_STREAM, 1, &internal_error));
+    client.get(3, "/broken/at-once");
+    assert_eq!(status(&client.wait_for(HEADERS).payload), 200);
+    assert_eq!(client.next().kind, RST_STREAM);
+    // The windows are opened late, for all of it.
+    client.get(5, "/broken/large");
+    let mut received = 0;
+    while received < 65_535 - 3 {
+        received += client.wait_for(DATA).payload.len();
+    }
+    assert_eq!(resets(&until_pong(&mut client)), 0);
+    for stream in [0, 5] {
+        client.frame(WINDOW_UPDATE, 0, stream, &u32::try_from(BROKEN).unwrap().to_be_bytes());
+    }
+    while received < BROKEN {
+        received += client.wait_for(DATA).payload.len();
+    }
+    let reset = client.next();
+    assert_eq!((reset.kind, reset.stream, &reset.payload), (RST_STREAM, 5, &internal_error));
 }
 
 #[test]

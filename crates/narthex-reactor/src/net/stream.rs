@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::{
@@ -179,6 +180,15 @@ impl Stream {
         match rustix::net::shutdown(&self.io, Shutdown::Write) {
             Err(Errno::NOTCONN) => Ok(()),
             result => Ok(result?),
+        }
+    }
+
+    /// Lets a TCP connection end with a reset when it is closed, so that the peer cannot take its end for an ordinary one;
+    /// what was written and is not sent yet is lost. UNIX connections have no such thing.
+    pub fn reset_when_closed(&self) {
+        if matches!(self.peer, Addr::Tcp(_)) {
+            // It fails only for a connection that is gone already.
+            let _ = sockopt::set_socket_linger(&self.io, Some(Duration::ZERO));
         }
     }
 }
