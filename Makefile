@@ -18,8 +18,8 @@ GRPCURL_VERSION := v1.9.3
 # Cargo must build for the interpreter of .venv, and a test binary must find its libpython, which pyenv keeps off the system's paths.
 # The packages of .venv (asyncio aside, tests use Django and grpcio) are not on the path of an embedded interpreter by themselves.
 RUST_ENV = PYO3_PYTHON="$(abspath $(BIN))/python" \
-	$(shell $(BIN)/python -c 'import sys, sysconfig; \
-	print(("DYLD" if sys.platform == "darwin" else "LD") + "_LIBRARY_PATH=" + sysconfig.get_config_var("LIBDIR")); \
+	$(shell $(BIN)/python -c 'import sysconfig; \
+	print("LD_LIBRARY_PATH=" + sysconfig.get_config_var("LIBDIR")); \
 	print("PYTHONPATH=" + sysconfig.get_path("purelib"))')
 
 WHEEL_SOURCES := Cargo.toml Cargo.lock pyproject.toml \
