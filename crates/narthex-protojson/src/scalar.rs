@@ -5,7 +5,7 @@ use prost_reflect::{EnumDescriptor, Kind as K};
 use crate::error::TextError;
 use crate::handle::Field;
 use crate::text;
-use crate::wire::{self, WireType, put_bytes, put_tag, put_varint, put_with_len};
+use crate::wire::{self, MAX_DEPTH, TOO_DEEP, WireType, put_bytes, put_tag, put_varint, put_with_len};
 use crate::wkt::{self, WellKnown};
 
 /// Appends the wire bytes that set the field at the end of `path` to the value that `text` says.
@@ -17,8 +17,17 @@ use crate::wkt::{self, WellKnown};
 ///
 /// # Errors
 ///
-/// If the text is no value of the field's type, or the type has no text form (a map, a Struct, a message).
+/// If the text is no value of the field's type, the type has no text form (a map, a Struct, a message), or messages
+/// would be nested deeper than protobuf's parsers read (100).
 pub fn text_to_wire(path: &[Field], text: &str, out: &mut Vec<u8>) -> Result<(), TextError> {
+    let last_is_message = path.last().is_some_and(|field| field.0.kind().as_message().is_some());
+    if path.len() + usize::from(last_is_message) > MAX_DEPTH + 1 {
+        return Err(TextError::new(TOO_DEEP));
+    }
+    put_path(path, text, out)
+}
+
+fn put_path(path: &[Field], text: &str, out: &mut Vec<u8>) -> Result<(), TextError> {
     let [field, rest @ ..] = path else { return Err(TextError::new("the field path is empty")) };
     let number = field.number();
     if rest.is_empty() {
@@ -32,12 +41,12 @@ pub fn text_to_wire(path: &[Field], text: &str, out: &mut Vec<u8>) -> Result<(),
     }
     if field.0.is_group() {
         put_tag(out, number, WireType::StartGroup);
-        text_to_wire(rest, text, out)?;
+        put_path(rest, text, out)?;
         put_tag(out, number, WireType::EndGroup);
         return Ok(());
     }
     put_tag(out, number, WireType::Len);
-    put_with_len(out, |out| text_to_wire(rest, text, out))
+    put_with_len(out, |out| put_path(rest, text, out))
 }
 
 /// Where and how one value is written.
@@ -63,6 +72,11 @@ impl Target {
             }
             None => Self { number, kind, wrapped: false, skip_default: false, group: false },
         }
+    }
+
+    /// Whether the value is nested as a message in the one that has the field.
+    pub(crate) fn nests(&self) -> bool {
+        self.number.is_some() && (self.wrapped || matches!(self.kind, K::Message(_)))
     }
 
     /// Writes one scalar with its tag, inside its wrapper if it has one.

@@ -50,7 +50,7 @@ fn read_typed<'de, A: MapAccess<'de>>(
     put_tag(out, 1, WireType::Len);
     put_bytes(out, url.as_bytes());
     put_tag(out, 2, WireType::Len);
-    put_with_len(out, |out| {
+    let value = |out: &mut Vec<u8>| {
         if WellKnown::of(message.full_name()).is_none() {
             return fields::read_fields(reader, &message, map, out);
         }
@@ -70,5 +70,6 @@ fn read_typed<'de, A: MapAccess<'de>>(
             }
         }
         if seen { Ok(()) } else { Err(A::Error::custom(format!("an Any of {url:?} needs a \"value\""))) }
-    })
+    };
+    reader.unnested(|| put_with_len(out, value))
 }

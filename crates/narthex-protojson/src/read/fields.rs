@@ -225,13 +225,15 @@ impl<'de> Visitor<'de> for FieldSeed<'_> {
             let before = self.out.len();
             put_tag(self.out, self.shape.number, WireType::Len);
             let mut written = true;
-            put_with_len(self.out, |out| {
+            let entry = |out: &mut Vec<u8>| {
                 put_key(&key_target, &key, out).map_err(A::Error::custom)?;
                 written =
                     map.next_value_seed(OneSeed { reader, target: &value_target, null: Null::Refused, out })?;
                 Ok(())
-            })
-            .inspect_err(|_: &A::Error| reader.failed_in(Step::Key(key)))?;
+            };
+            reader
+                .nested(|| put_with_len(self.out, entry))
+                .inspect_err(|_: &A::Error| reader.failed_in(Step::Key(key)))?;
             if !written {
                 self.out.truncate(before);
             }

@@ -8,7 +8,7 @@ mod any;
 mod fields;
 mod value;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 
 use prost_reflect::{DescriptorPool, Kind as K};
@@ -18,6 +18,7 @@ use crate::error::ReadError;
 use crate::handle::{Field, Message};
 use crate::scalar::{Target, enum_number, name};
 use crate::text;
+use crate::wire::{MAX_DEPTH, TOO_DEEP};
 use crate::wkt::WellKnown;
 use value::ValueSeed;
 
@@ -32,7 +33,8 @@ pub struct ReadOptions {
 ///
 /// # Errors
 ///
-/// If the text is not JSON, or is not the JSON form of `message`: with line, column, and the path within the message.
+/// If the text is not JSON, is not the JSON form of `message`, or nests messages deeper than protobuf's parsers read
+/// (100): with line, column, and the path within the message.
 pub fn json_to_wire(
     message: &Message,
     json: &[u8],
@@ -75,6 +77,8 @@ struct Reader<'a> {
     options: &'a ReadOptions,
     /// The way to where reading failed, innermost step first; nothing is kept while all goes well.
     path: RefCell<Vec<Step>>,
+    /// How many messages the one being written is nested in.
+    depth: Cell<usize>,
 }
 
 enum Step {
@@ -85,7 +89,7 @@ enum Step {
 
 impl<'a> Reader<'a> {
     fn new(pool: &'a DescriptorPool, options: &'a ReadOptions) -> Self {
-        Self { pool, options, path: RefCell::new(Vec::new()) }
+        Self { pool, options, path: RefCell::new(Vec::new()), depth: Cell::new(0) }
     }
 
     fn run(
@@ -95,6 +99,26 @@ impl<'a> Reader<'a> {
     ) -> Result<(), ReadError> {
         let mut deserializer = serde_json::Deserializer::from_slice(json);
         read(self, &mut deserializer).and_then(|()| deserializer.end()).map_err(|error| self.located(&error))
+    }
+
+    /// Reads what is nested as a message in the one being written.
+    fn nested<T, E: serde::de::Error>(&self, read: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        let outer = self.depth.get();
+        if outer == MAX_DEPTH {
+            return Err(E::custom(TOO_DEEP));
+        }
+        self.depth.set(outer + 1);
+        let result = read();
+        self.depth.set(outer);
+        result
+    }
+
+    /// Reads a message that parsers get as bytes, and parse anew.
+    fn unnested<T>(&self, read: impl FnOnce() -> T) -> T {
+        let outer = self.depth.replace(0);
+        let result = read();
+        self.depth.set(outer);
+        result
     }
 
     fn failed_in(&self, step: Step) {
@@ -140,6 +164,13 @@ impl<'de> DeserializeSeed<'de> for OneSeed<'_> {
     type Value = bool;
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<bool, D::Error> {
+        let reader = self.reader;
+        if self.target.nests() { reader.nested(|| self.read(json)) } else { self.read(json) }
+    }
+}
+
+impl<'de> OneSeed<'_> {
+    fn read<D: Deserializer<'de>>(self, json: D) -> Result<bool, D::Error> {
         if self.well_known() == Some(WellKnown::Value) {
             let reader = self.reader;
             self.target.put_message(self.out, |out| ValueSeed { reader, out }.deserialize(json))?;

@@ -63,13 +63,15 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
-        put_tag(self.out, 5, WireType::Len);
-        put_with_len(self.out, |out| read_struct(self.reader, map, out))
+        let Self { reader, out } = self;
+        put_tag(out, 5, WireType::Len);
+        reader.nested(|| put_with_len(out, |out| read_struct(reader, map, out)))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<(), A::Error> {
-        put_tag(self.out, 6, WireType::Len);
-        put_with_len(self.out, |out| read_list(self.reader, seq, out))
+        let Self { reader, out } = self;
+        put_tag(out, 6, WireType::Len);
+        reader.nested(|| put_with_len(out, |out| read_list(reader, seq, out)))
     }
 }
 
@@ -81,15 +83,31 @@ pub(super) fn read_struct<'de, A: MapAccess<'de>>(
 ) -> Result<(), A::Error> {
     while let Some(key) = map.next_key::<String>()? {
         put_tag(out, 1, WireType::Len);
-        put_with_len(out, |out| {
+        let entry = |out: &mut Vec<u8>| {
             put_tag(out, 1, WireType::Len);
             put_bytes(out, key.as_bytes());
             put_tag(out, 2, WireType::Len);
-            put_with_len(out, |out| map.next_value_seed(ValueSeed { reader, out }))
-        })
-        .inspect_err(|_| reader.failed_in(Step::Name(key)))?;
+            let value = |out: &mut Vec<u8>| map.next_value_seed(ValueSeed { reader, out });
+            reader.nested(|| put_with_len(out, value))
+        };
+        reader.nested(|| put_with_len(out, entry)).inspect_err(|_| reader.failed_in(Step::Name(key)))?;
     }
     Ok(())
+}
+
+/// Reads an element as a Value, which is only there, and nested, if the list has not ended.
+struct ElementSeed<'a> {
+    reader: &'a Reader<'a>,
+    out: &'a mut Vec<u8>,
+}
+
+impl<'de> DeserializeSeed<'de> for ElementSeed<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
+        let Self { reader, out } = self;
+        reader.nested(|| ValueSeed { reader, out }.deserialize(json))
+    }
 }
 
 /// Writes the contents of a google.protobuf.ListValue.
@@ -102,11 +120,11 @@ pub(super) fn read_list<'de, A: SeqAccess<'de>>(
         let before = out.len();
         put_tag(out, 1, WireType::Len);
         let mut more = false;
-        put_with_len(out, |out| {
-            more = seq.next_element_seed(ValueSeed { reader, out })?.is_some();
+        let value = |out: &mut Vec<u8>| {
+            more = seq.next_element_seed(ElementSeed { reader, out })?.is_some();
             Ok(())
-        })
-        .inspect_err(|_: &A::Error| reader.failed_in(Step::Index(index)))?;
+        };
+        put_with_len(out, value).inspect_err(|_: &A::Error| reader.failed_in(Step::Index(index)))?;
         if !more {
             out.truncate(before);
             break;

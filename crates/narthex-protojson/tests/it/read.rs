@@ -154,11 +154,78 @@ fn the_unknown_can_be_ignored() {
     assert!(read_with(&kinds(), r#"{"nope": {"a": }}"#, options).is_err());
 }
 
+/// `levels` times `open`, then `inside`, then as many times `close`.
+fn nested(levels: usize, open: &str, inside: &str, close: &str) -> String {
+    format!("{}{inside}{}", open.repeat(levels), close.repeat(levels))
+}
+
 #[test]
-fn nesting_has_a_limit() {
-    let nested = |depth: usize| format!("{}{}{}", r#"{"inner":"#.repeat(depth), "{}", "}".repeat(depth));
-    assert!(read(&kinds(), &nested(90)).is_ok());
-    assert!(read(&kinds(), &nested(10_000)).unwrap_err().message.contains("recursion limit"));
+fn messages_nest_as_deep_as_protobuf_parsers_read() {
+    let sub = |levels, inside: &str| nested(levels, r#"{"inner":"#, inside, "}");
+    let struct_in = |levels| format!(r#"{{"anyJson": {}}}"#, nested(levels, r#"{"k":"#, "null", "}"));
+    let list_in = |levels| format!(r#"{{"list": {}}}"#, nested(levels, "[", "", "]"));
+    let any_in = |levels| {
+        sub(99, &format!(r#"{{"any": {{"@type": "t/kinds.v1.Kinds", "inner": {}}}}}"#, sub(levels, "{}")))
+    };
+    // The last that fits, and the first that does not. A map's entry is a message; so are a Struct, its entries, a Value
+    // and a ListValue.
+    for (fits, too_deep, path) in [
+        (sub(100, "{}"), sub(101, "{}"), ["inner"; 101].join(".")),
+        (
+            sub(99, r#"{"at": "1970-01-01T00:00:01Z"}"#),
+            sub(100, r#"{"at": "1970-01-01T00:00:01Z"}"#),
+            String::new(),
+        ),
+        (sub(99, r#"{"wrapped": 1}"#), sub(100, r#"{"wrapped": 1}"#), String::new()),
+        (sub(99, r#"{"byText": {"k": 1}}"#), sub(100, r#"{"byText": {"k": 1}}"#), String::new()),
+        (sub(98, r#"{"byFlag": {"true": {}}}"#), sub(99, r#"{"byFlag": {"true": {}}}"#), String::new()),
+        (sub(99, r#"{"anyJson": null}"#), sub(100, r#"{"anyJson": null}"#), String::new()),
+        (struct_in(33), struct_in(34), format!("anyJson{}", ".k".repeat(33))),
+        // The innermost list is empty: a ListValue without a Value.
+        (list_in(50), list_in(51), format!("list{}", "[0]".repeat(50))),
+        (sub(99, r#"{"object": {}}"#), sub(99, r#"{"object": {"k": 1}}"#), String::new()),
+    ] {
+        let wire = read(&kinds(), &fits).unwrap_or_else(|error| panic!("{fits}: {error}"));
+        assert!(write(&kinds(), &wire).is_ok(), "{fits}");
+        let error = read(&kinds(), &too_deep).unwrap_err();
+        assert_eq!(
+            error.message, "messages are nested deeper than 100, the limit of protobuf parsers",
+            "{too_deep}"
+        );
+        assert!(error.line == 1 && error.column > 0, "{error}");
+        assert!(path.is_empty() || error.path == path, "{error}");
+    }
+    // What an Any holds is bytes to a parser, and counts from its own top.
+    assert!(read(&kinds(), &any_in(10)).is_ok());
+}
+
+#[test]
+fn a_field_alone_counts_as_nested_in_its_message() {
+    let inner = |levels| {
+        let json = nested(levels, r#"{"inner":"#, "{}", "}");
+        let mut wire = Vec::new();
+        field_json_to_wire(
+            &kinds().field("inner").unwrap(),
+            json.as_bytes(),
+            &ReadOptions::default(),
+            &mut wire,
+        )
+    };
+    assert!(inner(99).is_ok());
+    assert!(inner(100).unwrap_err().message.contains("nested deeper than 100"));
+}
+
+#[test]
+fn json_that_is_kept_for_later_has_a_limit_too() {
+    let any = |levels| {
+        format!(
+            r#"{{"any": {{"value": {}, "@type": "t/google.protobuf.ListValue"}}}}"#,
+            nested(levels, "[", "", "]")
+        )
+    };
+    assert!(read(&kinds(), &any(50)).is_ok());
+    assert!(read(&kinds(), &any(60)).unwrap_err().message.contains("nested deeper than 100"));
+    assert!(read(&kinds(), &any(10_000)).unwrap_err().message.contains("recursion limit"));
 }
 
 #[test]

@@ -74,3 +74,16 @@ fn says_what_does_not_fit() {
         assert_eq!(set(path, text, &mut Vec::new()).unwrap_err().to_string(), error, "{path}={text}");
     }
 }
+
+#[test]
+fn a_path_goes_as_deep_as_protobuf_parsers_read() {
+    let in_subs = |levels, name: &str| format!("{}{name}", "inner.".repeat(levels));
+    for (name, text, levels) in [("i32", "1", 100), ("at", "1970-01-01T00:00:01Z", 99), ("wrapped", "1", 99)]
+    {
+        assert!(set(&in_subs(levels, name), text, &mut Vec::new()).is_ok(), "{name}");
+        for levels in [levels + 1, 100_000] {
+            let error = set(&in_subs(levels, name), text, &mut Vec::new()).unwrap_err();
+            assert!(error.to_string().contains("nested deeper than 100"), "{name}: {error}");
+        }
+    }
+}
