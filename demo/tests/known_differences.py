@@ -9,8 +9,8 @@ DIFFERENCES: dict[str, str] = {
         "gets text/plain in Envoy's words, no google.rpc.Status. It never reaches Narthex. The status code is the same."
     ),
     "content-type": (
-        "A body of the JSON API has to be application/json, or to have no type. Envoy's transcoder does not look at the type, "
-        "so that a page of somebody else's can have a browser send one by a form."
+        "A body of the JSON API that says it is something else than JSON, text or a form (multipart/form-data, "
+        "application/octet-stream) is a 415. Envoy's transcoder does not look at the type."
     ),
     "unknown-fields": "A field that the message does not have is a 400. Envoy's transcoder ignores it.",
     "head-of-json": "HEAD goes where GET goes. For Envoy it is another method, which no binding has: the application answers.",

@@ -32,8 +32,9 @@ const NOT_METADATA: [HeaderName; 14] = [
 
 /// Refuses a body that this route cannot take, before any of it is read.
 ///
-/// JSON is what says it is JSON, and what says nothing. A form or text/plain is refused also when it holds JSON: a browser
-/// sends those to another site without asking, but never application/json.
+/// JSON is what says it is JSON, and also what says nothing, text, or a form: that is what `curl -d` calls everything, and
+/// Envoy's transcoder does not look at the type at all. So a browser may send JSON to another site without asking it, as
+/// it may a form; a service that knows its clients by cookies has to defend itself as it does for forms.
 pub(crate) fn check_body(route: &Route, headers: &HeaderMap, options: &Options) -> Result<(), Rejection> {
     let given = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let json = match route.body {
@@ -43,7 +44,7 @@ pub(crate) fn check_body(route: &Route, headers: &HeaderMap, options: &Options) 
     };
     if let Some(value) = headers.get(header::CONTENT_TYPE)
         && json
-        && !is_json(value.as_bytes())
+        && !may_be_json(value.as_bytes())
     {
         return Err(Rejection::MediaType { given: given(value) });
     }
@@ -60,14 +61,16 @@ pub(crate) fn check_body(route: &Route, headers: &HeaderMap, options: &Options) 
     if length.is_some() { Err(Rejection::TooLarge { limit: options.max_body }) } else { Ok(()) }
 }
 
-/// `application/json`, `application/problem+json; charset=utf-8`, and the like.
-fn is_json(content_type: &[u8]) -> bool {
+/// `application/json`, `application/problem+json; charset=utf-8` and the like; any text; a form.
+fn may_be_json(content_type: &[u8]) -> bool {
     let essence = content_type.split(|&b| b == b';').next().unwrap_or_default().trim_ascii();
     let Some(slash) = essence.iter().position(|&b| b == b'/') else { return essence.is_empty() };
     let (kind, subtype) = (&essence[..slash], &essence[slash + 1..]);
-    let plain = kind.eq_ignore_ascii_case(b"application") && subtype.eq_ignore_ascii_case(b"json");
     let suffix = subtype.len().checked_sub(5).map(|at| &subtype[at..]);
-    plain || suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case(b"+json"))
+    subtype.eq_ignore_ascii_case(b"json")
+        || suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case(b"+json"))
+        || kind.eq_ignore_ascii_case(b"text")
+        || essence.eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
 }
 
 /// Turns the head of a request into that of the gRPC call of `route`; extensions are kept.
@@ -168,14 +171,30 @@ mod tests {
 
     #[test]
     fn json_types() {
-        for yes in ["application/json", "Application/JSON; charset=utf-8", "application/merge-patch+json", ""]
-        {
-            assert!(is_json(yes.as_bytes()), "{yes}");
+        for yes in [
+            "application/json",
+            "Application/JSON; charset=utf-8",
+            "application/merge-patch+json",
+            "model/JSON",
+            "",
+            "; charset=utf-8",
+            "text/plain;charset=UTF-8",
+            "Text/x",
+            "application/X-WWW-form-urlencoded",
+        ] {
+            assert!(may_be_json(yes.as_bytes()), "{yes}");
         }
-        for no in
-            ["text/plain", "application/x-www-form-urlencoded", "application/jsonx", "json", "text/json5"]
-        {
-            assert!(!is_json(no.as_bytes()), "{no}");
+        for no in [
+            "application/jsonx",
+            "json",
+            "text",
+            "multipart/form-data; boundary=x",
+            "application/octet-stream",
+            "application/xml",
+            "application/x-protobuf",
+            "application/x-www-form-urlencoded2",
+        ] {
+            assert!(!may_be_json(no.as_bytes()), "{no}");
         }
     }
 

@@ -131,6 +131,7 @@ fn values_that_do_not_fit_are_named() {
         ("/api/books/1?like=x", "query parameter \"like\": text is no shop.v1.Book"),
         ("/api/books?page_token=%zz", "query parameter \"page_token\": \"%\" takes two hexadecimal digits"),
         ("/api/books?page_token=%ff", "query parameter \"page_token\": it is not UTF-8"),
+        ("/api/genres/poetry/books/1", "path variable \"genre\": \"poetry\" is no value of shop.v1.Genre"),
         ("/api/any/%ff", "path variable \"name\": it is not UTF-8"),
     ] {
         assert_eq!(send("GET", target, "").refused(400), (3, message.to_owned()));
@@ -170,14 +171,24 @@ fn only_json_is_json() {
         request.headers_mut().insert("content-type", content_type.parse().unwrap());
         exchange(Options::default(), request, echo)
     };
-    for content_type in
-        ["application/json; charset=utf-8", "Application/JSON", "application/merge-patch+json"]
-    {
+    for content_type in [
+        "application/json; charset=utf-8",
+        "Application/JSON",
+        "application/merge-patch+json",
+        "text/plain",
+        // What `curl -d` says of any data.
+        "application/x-www-form-urlencoded",
+    ] {
         assert_eq!(with_type(content_type).status, 200, "{content_type}");
     }
-    for content_type in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
+    for content_type in
+        ["multipart/form-data; boundary=x", "application/octet-stream", "application/protobuf"]
     {
-        assert_eq!(with_type(content_type).refused(415).0, 3, "{content_type}");
+        let (code, message) = with_type(content_type).refused(415);
+        assert_eq!(
+            (code, message),
+            (3, format!("the body is {content_type}; it has to be application/json"))
+        );
     }
     let mut zipped = request("POST", "/api/books/1:restock", "{}");
     zipped.headers_mut().insert("content-encoding", "gzip".parse().unwrap());
