@@ -76,9 +76,12 @@ fn body(state: &mut State, method: &Method, data: Bytes, more: bool) -> PyResult
 
 /// The head goes out with the first piece of the body.
 fn first_piece(state: &mut State, method: &Method, head: Head, data: Bytes, more: bool) -> PyResult<Sent> {
-    // RFC 9110 9.3.2, 15.3.5, 15.4.5: these have no body, whatever the application sends.
-    let discard =
-        method == Method::HEAD || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    // RFC 9110 9.3.2, 15.3.5, 15.3.6, 15.4.5: these have no body, whatever the application sends.
+    let discard = method == Method::HEAD
+        || matches!(
+            head.status,
+            StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED
+        );
     if discard {
         state.respond(head, Some(Body::empty()));
         state.delivered = more;
