@@ -64,6 +64,10 @@ pub(crate) enum Rejection {
         method: String,
         path: String,
     },
+    /// A binding of a streaming method.
+    Streaming {
+        method: String,
+    },
     MediaType {
         given: String,
     },
@@ -97,6 +101,7 @@ impl Rejection {
             Self::MediaType { .. } | Self::Encoding { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NoRoute { .. } => Code::NotFound.http(),
+            Self::Streaming { .. } => Code::Unimplemented.http(),
             Self::Incomplete(status) => status.code().http(),
             Self::Path { .. } | Self::UnknownQuery { .. } | Self::Query { .. } | Self::Json(_) => {
                 Code::InvalidArgument.http()
@@ -112,6 +117,10 @@ impl From<Rejection> for Status {
             Rejection::Method { method, path } => {
                 Self::new(Code::Unimplemented, format!("no method is bound to {method} {path}"))
             }
+            Rejection::Streaming { method } => Self::new(
+                Code::Unimplemented,
+                format!("{method} is a streaming method, and those are not served as JSON yet"),
+            ),
             Rejection::MediaType { given } => Self::new(
                 Code::InvalidArgument,
                 format!("the body is {given}; it has to be application/json"),

@@ -8,7 +8,7 @@
 //! variables of the path. Each is appended as protobuf wire, where the last value of a field wins and lists grow, so no
 //! message is ever built in between.
 //!
-//! Not here: streaming methods (they get no route, see [`RouteTable::notes`]), CORS, authentication, and gRPC itself.
+//! Not here: streaming methods (their routes answer UNIMPLEMENTED), CORS, authentication, and gRPC itself.
 
 #![forbid(unsafe_code)]
 

@@ -12,8 +12,8 @@ use crate::template::Segment;
 impl RouteTable {
     /// Builds the table from the google.api.http annotations of these services.
     ///
-    /// A service that the pool does not know is served as gRPC alone, as is a streaming method; [`RouteTable::notes`]
-    /// says so. Bindings may overlap: a literal segment goes before `*`, and `*` before `**`.
+    /// A service that the pool does not know is served as gRPC alone, and the bindings of a streaming method are answered
+    /// with UNIMPLEMENTED; [`RouteTable::notes`] says so. Bindings may overlap: a literal segment goes before `*`, and `*` before `**`.
     ///
     /// # Errors
     ///
@@ -48,10 +48,9 @@ fn method_bindings(
     let Some(rule) = method.http_rule() else { return Vec::new() };
     if method.is_client_streaming() || method.is_server_streaming() {
         table.note(format!(
-            "{} is a streaming method: its HTTP binding is not served as JSON, only gRPC",
+            "{} is a streaming method: its HTTP binding is answered with UNIMPLEMENTED, only gRPC reaches it",
             method.full_name()
         ));
-        return Vec::new();
     }
     rule::bindings(method, rule, problems)
 }

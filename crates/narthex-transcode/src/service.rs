@@ -17,6 +17,7 @@ use crate::future::ResponseFuture;
 use crate::layer::Shared;
 use crate::request;
 use crate::response;
+use crate::route::Route;
 use crate::rule::RequestBody;
 
 /// See [`TranscodeLayer`](crate::TranscodeLayer).
@@ -71,13 +72,23 @@ impl Plan {
             return shared.options.owns(path).then(|| Err(Box::new(no_route(request, shared))));
         };
         let mut tail = Vec::new();
-        let checked = request::check_body(found.route, request.headers(), &shared.options)
+        let checked = refuse_stream(found.route)
+            .and_then(|()| request::check_body(found.route, request.headers(), &shared.options))
             .and_then(|()| bind::bind_target(&found, request.uri().query(), &shared.options, &mut tail));
         Some(match checked {
             Ok(()) => Ok(Self { route: found.index(), tail }),
             Err(rejection) => Err(Box::new(refuse(rejection, request.method(), shared))),
         })
     }
+}
+
+/// A streaming method keeps its paths, lest another binding or the application get what is meant for it.
+fn refuse_stream(route: &Route) -> Result<(), Rejection> {
+    if !route.is_streaming() {
+        return Ok(());
+    }
+    let method = route.target().path().trim_start_matches('/').replace('/', ".");
+    Err(Rejection::Streaming { method })
 }
 
 /// 405 if another HTTP method is bound to the path, else 404.

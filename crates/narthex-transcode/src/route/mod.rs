@@ -26,6 +26,7 @@ pub struct Route {
     http_method: String,
     template: Template,
     target: Uri,
+    is_streaming: bool,
     pub(crate) captures: Vec<Capture>,
     pub(crate) input: narthex_protojson::Message,
     pub(crate) body: RequestBody,
@@ -50,6 +51,7 @@ impl Route {
             http_method,
             template,
             target: Uri::from(path),
+            is_streaming: method.is_client_streaming() || method.is_server_streaming(),
             captures,
             input: method.input(),
             body,
@@ -75,6 +77,11 @@ impl Route {
     /// The path of the gRPC method (`/shop.v1.ShopService/GetBook`).
     pub fn target(&self) -> &Uri {
         &self.target
+    }
+
+    /// Whether its method takes or gives a stream: then what it matches is answered with UNIMPLEMENTED.
+    pub fn is_streaming(&self) -> bool {
+        self.is_streaming
     }
 }
 

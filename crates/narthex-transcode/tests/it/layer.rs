@@ -12,7 +12,7 @@ fn unmatched_requests_are_forwarded_as_they_came() {
         ("POST", "/api/books/1"),
         ("GET", "/api/nope%2F"),
         ("OPTIONS", "*"),
-        ("GET", "/api/watch"),
+        ("POST", "/api/watch"),
     ] {
         let mut original = request(method, target, "{ no json");
         original.headers_mut().append("x-a", "1".parse().unwrap());

@@ -165,6 +165,48 @@ fn bad_json_says_where() {
 }
 
 #[test]
+fn a_body_nests_as_deep_as_protobuf_parsers_read() {
+    // The body is the field `like` of the request, which is a message of its own already.
+    let lists = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+    let deep = |levels| send("PUT", "/api/books/1/like", &format!(r#"{{"notes": {}}}"#, lists(levels)));
+    assert_eq!(deep(50).status, 200);
+    let (code, message) = deep(51).refused(400);
+    assert_eq!(code, 3);
+    assert!(message.starts_with("the body does not fit the request: like.notes[0][0]"), "{message}");
+    assert!(message.contains("nested deeper than 100"), "{message}");
+
+    let query =
+        |levels: usize| send("GET", &format!("/api/books/1?like.{}title=x", "sequel.".repeat(levels)), "");
+    assert_eq!(query(99).status, 200);
+    for levels in [100, 8_000] {
+        let (code, message) = query(levels).refused(400);
+        assert_eq!(code, 3);
+        assert!(message.starts_with("query parameter \"like.sequel.") && message.contains("deeper than 100"));
+    }
+}
+
+#[test]
+fn a_streaming_method_is_not_there_yet() {
+    for (method, target, name) in [
+        ("GET", "/api/watch", "Watch"),
+        ("HEAD", "/api/watch?nonsense=1", "Watch"),
+        // Without the verb this would be Any's.
+        ("POST", "/api/any/x:import", "Import"),
+    ] {
+        let got = send(method, target, "");
+        if method == "HEAD" {
+            assert_eq!((got.status, got.body.len()), (501, 0));
+            continue;
+        }
+        let message =
+            format!("shop.v1.ShopService.{name} is a streaming method, and those are not served as JSON yet");
+        assert_eq!(got.refused(501), (12, message));
+        assert_eq!(got.flow, narthex_wire::Flow::Json);
+    }
+    assert_eq!(send("POST", "/api/any/x", "").called("Any", "shop.v1.NameRequest"), json!({"name": "x"}));
+}
+
+#[test]
 fn only_json_is_json() {
     let with_type = |content_type: &str| {
         let mut request = request("POST", "/api/books/1:restock", "{}");

@@ -56,6 +56,8 @@ fn bindings_that_match_the_same_requests_collide() {
         rpc("D", r#"get: "/k/{x}:go""#),
         rpc("E", r#"get: "/k/{x=**}""#),
         rpc("F", r#"get: "/l" additional_bindings { get: "/k/*" }"#),
+        rpc("G", r#"get: "/l/{nope}" additional_bindings { get: "/l" }"#)
+            .replace("returns (", "returns (stream "),
     ]
     .concat();
     assert_eq!(
@@ -63,6 +65,8 @@ fn bindings_that_match_the_same_requests_collide() {
         [
             "t.S.C: GET /%6B/{sub.x} is bound already by t.S.A",
             "t.S.F, binding 2: GET /k/* is bound already by t.S.A",
+            "t.S.G: the path variable {nope} names no field: t.M has no field \"nope\"",
+            "t.S.G, binding 2: GET /l is bound already by t.S.F",
         ]
     );
 }
@@ -70,9 +74,16 @@ fn bindings_that_match_the_same_requests_collide() {
 #[test]
 fn what_is_not_served_as_json_is_noted() {
     let table = table(&POOL, &["shop.v1.ShopService", "shop.v1.Nameless"]).unwrap();
-    let [watch, nameless] = table.notes() else { panic!("{:?}", table.notes()) };
+    let [watch, import, nameless] = table.notes() else { panic!("{:?}", table.notes()) };
     assert!(watch.starts_with("shop.v1.ShopService.Watch is a streaming method"), "{watch}");
+    assert!(import.starts_with("shop.v1.ShopService.Import is a streaming method"), "{import}");
     assert!(nameless.starts_with("shop.v1.Nameless has no descriptor"), "{nameless}");
-    assert!(table.routes().iter().all(|route| !route.target().path().ends_with("/Watch")));
+    let streaming: Vec<_> = table
+        .routes()
+        .iter()
+        .filter(|route| route.is_streaming())
+        .map(narthex_transcode::Route::place)
+        .collect();
+    assert_eq!(streaming, ["shop.v1.ShopService.Watch", "shop.v1.ShopService.Import"]);
     assert_eq!(table.routes()[1].place(), "shop.v1.ShopService.GetBook, binding 2");
 }
