@@ -109,7 +109,7 @@ lint: lint-rust lint-python ## Check format, lints, types and dependency rules
 lint-rust: $(VENV)/.build $(TOOLS)/bin/cargo-deny ## rustfmt, clippy, rustdoc and cargo-deny
 	cargo fmt --all --check
 	$(RUST_ENV) cargo clippy --workspace --all-targets --locked -- -D warnings
-	$(RUST_ENV) RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
+	$(RUST_ENV) RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --workspace --no-deps --locked --quiet
 	$(TOOLS)/bin/cargo-deny --locked check bans licenses sources
 
 .PHONY: lint-python
