@@ -14,7 +14,10 @@ __all__ = ["ClientDisconnected", "Server", "__version__", "builtin_descriptors",
 __version__: str
 
 class ClientDisconnected(OSError):
-    """Raised by ASGI's ``send`` once the client is gone or the response is complete."""
+    """The client is gone, or the response is complete: nothing more can be sent.
+
+    Raised by ASGI's ``send``; public as ``narthex.ClientDisconnected``, which is also what it calls itself.
+    """
 
 @final
 class Server:
