@@ -178,7 +178,11 @@ def _add_where(parser: argparse.ArgumentParser) -> None:
         help="listen here; port 0 takes a free one; may be repeated "
         f"[default: {config.DEFAULT_BIND}, or nowhere if there is --uds]",
     )
-    where.add_argument("--uds", metavar="PATH", help="listen on this UNIX socket")
+    where.add_argument(
+        "--uds",
+        metavar="PATH",
+        help="listen on this UNIX socket; grpcio's clients need the option ('grpc.default_authority', 'localhost')",
+    )
     where.add_argument(
         "--root-path",
         metavar="PATH",
@@ -193,7 +197,7 @@ def _add_where(parser: argparse.ArgumentParser) -> None:
     where.add_argument(
         "--ready-fd",
         metavar="N",
-        help="write one line with the bound addresses to this descriptor once requests are served",
+        help="write one line with the bound addresses to this descriptor once requests are served, then close it if above 2",
     )
 
 
@@ -214,7 +218,8 @@ def _add_translation(parser: argparse.ArgumentParser) -> None:
     translation.add_argument(
         "--http-over-grpc",
         action="store_true",
-        help="let trusted peers call the application through narthex.asgi.v1.AsgiService",
+        help="let trusted peers call the application through narthex.asgi.v1.AsgiService; responses are held whole, "
+        "at most 64MiB each",
     )
     translation.add_argument(
         "--http-over-grpc-from",
@@ -229,12 +234,14 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
     limits.add_argument(
         "--max-body",
         metavar="SIZE",
-        help="the largest body of a request [default: 16MiB for JSON and HTTP over gRPC, unlimited for the application]",
+        help="the largest body of a request, else 413; a JSON body becomes a gRPC message, so the smaller of this and "
+        "--grpc-max-message decides [default: 16MiB for JSON and HTTP over gRPC, unlimited for the application]",
     )
     limits.add_argument(
         "--grpc-max-message",
         metavar="SIZE",
-        help=f"the largest gRPC message, decompressed [default: {format_size(_DEFAULT.grpc_max_message)}]",
+        help="the largest gRPC message, decompressed or made from JSON, else RESOURCE_EXHAUSTED, which is 429 in JSON "
+        f"[default: {format_size(_DEFAULT.grpc_max_message)}]",
     )
     for name, default, text in (
         ("--header-timeout", _DEFAULT.header_timeout, "how long the head of a request may take"),

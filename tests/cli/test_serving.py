@@ -245,6 +245,16 @@ def test_grpc_max_message(serve, kitchen):
         assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
+@pytest.mark.parametrize(
+    ("limits", "status"), [(("--max-body", "1k"), 413), (("--grpc-max-message", "1k"), 429), (("--max-body", "1g"), 429)]
+)
+def test_json_body_is_within_both_limits(serve, limits, status):
+    size = 5 << 20 if limits[1] == "1g" else 2000
+    with serve("--grpc", "services:register", *limits) as server, server.client() as client:
+        answer = client.post("/kitchen/echo", json={"text": "x" * size})
+    assert (answer.status_code, answer.json()["code"]) == (status, 8)
+
+
 def test_max_body(serve):
     with serve("--grpc", "services:register", "--max-body", "1k") as server, server.client() as client:
         assert client.post("/kitchen/echo", json={"text": "x" * 500}).status_code == 200
