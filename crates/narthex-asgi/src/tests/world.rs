@@ -335,7 +335,7 @@ impl<'py> World<'py> {
         }
         while self.end.is_none() {
             self.take();
-            if self.asked.is_some() {
+            if self.asked.as_ref().is_some_and(|flag| !flag.0.load(Ordering::SeqCst)) {
                 break;
             }
         }
