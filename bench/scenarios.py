@@ -1,0 +1,156 @@
+"""The scenarios, in the order of the report."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bench import answers, peers
+from bench.expected import Below, Expectation, Memory, Ratio
+from bench.load import H2Load, Wrk
+from bench.measures import WITH_ENVOY, FixedRate, Health, Measure, StartUp, Throughput
+
+GRPC = {"content-type": "application/grpc", "te": "trailers"}
+ADD_WIRE = b"\x00\x00\x00\x00\x04\x08\x01\x10\x02"
+ADD_JSON = b'{"a":1,"b":2}'
+SUM_JSON = b'{"sum":3}'
+# An HttpBody of "text/plain" and "OK" in its envelope.
+HTTP_BODY_LENGTH = 5 + 12 + 4
+JSON = Wrk(path="/v1/add", method="POST", body=ADD_JSON, headers={"content-type": "application/json"}, answer=len(SUM_JSON))
+CALCULATOR = ("--grpc", "calculator:register")
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One question, put to everybody in the same way."""
+
+    name: str
+    title: str
+    peers: tuple[peers.Peer, ...]
+    check: Callable[[int], None]
+    measure: Measure
+    expectations: tuple[Expectation, ...] = ()
+    # One core for the server and the other for the client, or both for both.
+    pinned: bool = True
+    # Whether a process that echoes stands by, on the client's core.
+    echo: bool = False
+    # For what is cheap and scatters.
+    rounds_factor: int = 1
+
+
+def _json_peers() -> tuple[peers.Peer, ...]:
+    return peers.narthex(None, *CALCULATOR), peers.envoy("json.yaml.in", peers.grpc_aio())
+
+
+_OVER_GRPC = peers.narthex("web:raw", "--http-over-grpc")
+
+SCENARIOS = (
+    Scenario(
+        "raw-h1",
+        "ASGI, two bytes, HTTP/1.1",
+        peers.web("web:raw"),
+        answers.http1,
+        Throughput(Wrk()),
+        (Ratio(2.3, 1.8), Memory(10, "uvicorn")),
+    ),
+    Scenario(
+        "raw-h2",
+        "ASGI, two bytes, HTTP/2",
+        peers.web("web:raw", http2=True),
+        answers.http2,
+        Throughput(H2Load()),
+        (Ratio(3, 2.3),),
+    ),
+    Scenario(
+        "echo-10k",
+        "ASGI, 10 KB there and back",
+        peers.web("web:echo"),
+        answers.echo,
+        Throughput(Wrk(method="POST", body=answers.BIG_BODY, answer=len(answers.BIG_BODY))),
+        (Ratio(2, 1.7),),
+    ),
+    Scenario(
+        "stream-1m",
+        "ASGI, 1 MiB streamed in 64 KiB pieces",
+        peers.web("web:stream"),
+        answers.streamed,
+        Throughput(Wrk(connections=8, answer=1 << 20)),
+    ),
+    Scenario(
+        "round-trips",
+        "ASGI, three socket round trips in the handler",
+        peers.web("web:lookups"),
+        answers.http1,
+        Throughput(Wrk()),
+        (Ratio(1.15, 1.1, rivals=("uvicorn",)),),
+        echo=True,
+    ),
+    Scenario(
+        "grpc",
+        "unary gRPC",
+        (peers.narthex(None, *CALCULATOR), peers.grpc_aio("asyncio"), peers.grpc_aio()),
+        answers.add_grpc,
+        Throughput(H2Load(path="/arithmetic.v1.Calculator/Add", body=ADD_WIRE, headers=GRPC, answer=7)),
+        (Ratio(20, 15),),
+    ),
+    Scenario(
+        "json",
+        "JSON to the same servicer, one core",
+        _json_peers(),
+        answers.add_json,
+        Throughput(JSON, WITH_ENVOY),
+        (Ratio(40, 30),),
+    ),
+    Scenario(
+        "json-free",
+        "JSON to the same servicer, both cores free",
+        _json_peers(),
+        answers.add_json,
+        Throughput(JSON, WITH_ENVOY),
+        pinned=False,
+    ),
+    Scenario(
+        "http-over-grpc",
+        "HTTP over gRPC, called as Envoy calls it",
+        (_OVER_GRPC, peers.grpc_aio(app="web:raw")),
+        answers.asgi_service,
+        Throughput(
+            H2Load(
+                path=answers.HANDLER,
+                body=bytes(5),
+                headers={**GRPC, "x-envoy-original-method": "GET", "x-envoy-original-path": "/"},
+                answer=HTTP_BODY_LENGTH,
+            )
+        ),
+        (Ratio(8, 8),),
+    ),
+    Scenario(
+        "http-over-grpc-envoy",
+        "HTTP over gRPC through Envoy, all on one core",
+        (
+            peers.envoy("http_over_grpc.yaml.in", _OVER_GRPC),
+            peers.envoy("http_over_grpc.yaml.in", peers.grpc_aio(app="web:raw")),
+        ),
+        answers.http1,
+        Throughput(Wrk(), WITH_ENVOY),
+        (Ratio(8, 8, ours="Envoy + narthex"),),
+    ),
+    Scenario(
+        "health",
+        "gRPC health while a handler blocks for 200 ms at a time",
+        (
+            peers.narthex("web:blocking", "--http-over-grpc", name="narthex, sleep"),
+            peers.narthex("web:blocking", "--http-over-grpc", name="narthex, spin"),
+            peers.grpc_aio(app="web:blocking"),
+        ),
+        answers.serving,
+        Health(),
+        (Below("p99_ms", 10, "p99 below 10 ms"),),
+    ),
+    Scenario(
+        "latency",
+        "latency at 2,000 requests/s over HTTP/1.1",
+        peers.web("web:raw"),
+        answers.http1,
+        FixedRate(2_000),
+    ),
+    Scenario("start-up", "start-up to the first answer", peers.web("web:raw"), answers.http1, StartUp(), rounds_factor=3),
+)
