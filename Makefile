@@ -132,6 +132,17 @@ fmt: $(VENV)/.lint ## Format everything, and fix what the linters can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# ---- measuring
+
+.PHONY: bench
+bench: ## Measure Narthex beside its rivals, SCENARIO="raw-h1 grpc" some of it; bench/README.md has the method
+	@bench/load_generators.sh
+	@bench/run.sh "$(PYTHON)" bench $(SCENARIO) $(ARGS)
+
+.PHONY: bench-instructions
+bench-instructions: ## Count the instructions that a request costs, by callgrind
+	@bench/run.sh "$(PYTHON)" bench.instructions
+
 .PHONY: clean
 clean: ## Remove all that the other targets made
 	rm -rf $(VENV) $(TOOLS) dist build target demo/run demo/shop/v1/*_pb2*.py*
