@@ -1,14 +1,12 @@
 //! The layer and its service: one method for the application, everything else for the gRPC services.
 
 use std::convert::Infallible;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
-use narthex_wire::{Body, Carried, Code, Connection, Flow, Status, Trusted, is_grpc, read_unary};
-use pin_project_lite::pin_project;
+use narthex_wire::{Answered, Body, Carried, Code, Connection, Flow, Status, Trusted, is_grpc, read_unary};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -101,10 +99,9 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         if !self.is_ours(&request) {
-            return ResponseFuture { kind: Kind::Inner { future: self.inner.call(request) } };
+            return ResponseFuture::inner(self.inner.call(request));
         }
-        let call = answer(self.app.clone(), Arc::clone(&self.limits), request);
-        ResponseFuture { kind: Kind::Ours { future: Box::pin(call) } }
+        ResponseFuture::layer(answer(self.app.clone(), Arc::clone(&self.limits), request))
     }
 }
 
@@ -164,44 +161,5 @@ fn too_large() -> (StatusCode, Response<Body>) {
     (status, response::refuse(status, "The request's body is too large.\n"))
 }
 
-pin_project! {
-    /// The future of [`HttpOverGrpc`].
-    #[derive(Debug)]
-    pub struct ResponseFuture<F> {
-        #[pin]
-        kind: Kind<F>,
-    }
-}
-
-type Answer = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
-
-pin_project! {
-    #[project = KindProjection]
-    enum Kind<F> {
-        Inner { #[pin] future: F },
-        Ours { future: Answer },
-    }
-}
-
-impl<F> std::fmt::Debug for Kind<F> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Inner { .. } => "Inner",
-            Self::Ours { .. } => "Ours",
-        })
-    }
-}
-
-impl<F> Future for ResponseFuture<F>
-where
-    F: Future<Output = Result<Response<Body>, Infallible>>,
-{
-    type Output = Result<Response<Body>, Infallible>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().kind.project() {
-            KindProjection::Inner { future } => future.poll(cx),
-            KindProjection::Ours { future } => future.as_mut().poll(cx).map(Ok),
-        }
-    }
-}
+/// The response of [`HttpOverGrpc`].
+pub type ResponseFuture<F> = Answered<F>;

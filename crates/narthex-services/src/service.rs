@@ -1,14 +1,12 @@
 //! The layer and its service: the methods answered here, everything else handed on.
 
 use std::convert::Infallible;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::{Method, Request, Response};
 use narthex_protojson::Pool;
-use narthex_wire::{Body, Status, is_grpc};
-use pin_project_lite::pin_project;
+use narthex_wire::{Answered, Body, Status, is_grpc};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -144,54 +142,14 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let kind = match self.services.call(request.uri().path()) {
+        match self.services.call(request.uri().path()) {
             Some(call) if request.method() == Method::POST && is_grpc(request.headers()) => {
-                Kind::Ours { future: Box::pin(self.services.clone().answer(call, request)) }
+                ResponseFuture::layer(self.services.clone().answer(call, request))
             }
-            _ => Kind::Inner { future: self.inner.call(request) },
-        };
-        ResponseFuture { kind }
-    }
-}
-
-pin_project! {
-    /// The future of [`WithServices`].
-    #[derive(Debug)]
-    pub struct ResponseFuture<F> {
-        #[pin]
-        kind: Kind<F>,
-    }
-}
-
-type AnswerFuture = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
-
-pin_project! {
-    #[project = KindProjection]
-    enum Kind<F> {
-        Inner { #[pin] future: F },
-        Ours { future: AnswerFuture },
-    }
-}
-
-impl<F> std::fmt::Debug for Kind<F> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Inner { .. } => "Inner",
-            Self::Ours { .. } => "Ours",
-        })
-    }
-}
-
-impl<F> Future for ResponseFuture<F>
-where
-    F: Future<Output = Result<Response<Body>, Infallible>>,
-{
-    type Output = Result<Response<Body>, Infallible>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().kind.project() {
-            KindProjection::Inner { future } => future.poll(cx),
-            KindProjection::Ours { future } => future.as_mut().poll(cx).map(Ok),
+            _ => ResponseFuture::inner(self.inner.call(request)),
         }
     }
 }
+
+/// The response of [`WithServices`].
+pub type ResponseFuture<F> = Answered<F>;

@@ -15,7 +15,6 @@
 mod bind;
 mod error;
 mod field_path;
-mod future;
 mod http_body;
 mod layer;
 mod options;
@@ -29,10 +28,9 @@ mod service;
 mod template;
 
 pub use error::{SchemaError, SchemaProblem};
-pub use future::ResponseFuture;
 pub use layer::TranscodeLayer;
 pub use narthex_protojson::{Pool, ReadOptions, WriteOptions};
 pub use options::{Options, UnknownQuery};
 pub use route::{Match, Route, RouteTable};
-pub use service::Transcode;
+pub use service::{ResponseFuture, Transcode};
 pub use template::{ParseError, Segment, Template, Variable};

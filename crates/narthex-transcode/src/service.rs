@@ -8,12 +8,11 @@ use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Response};
-use narthex_wire::{Body, CollectError, Status, is_grpc};
+use narthex_wire::{Answered, Body, CollectError, Status, is_grpc};
 use tower_service::Service;
 
 use crate::bind;
 use crate::error::Rejection;
-use crate::future::ResponseFuture;
 use crate::layer::Shared;
 use crate::request;
 use crate::response;
@@ -42,20 +41,23 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         if is_grpc(request.headers()) {
-            return ResponseFuture::forward(self.inner.call(request));
+            return ResponseFuture::inner(self.inner.call(request));
         }
         match Plan::of(&request, &self.shared) {
-            None => ResponseFuture::forward(self.inner.call(request)),
+            None => ResponseFuture::inner(self.inner.call(request)),
             Some(Ok(plan)) => {
                 // A clone goes along, since the body is read before the call; the one that is ready is used up.
                 let clone = self.inner.clone();
                 let ready = std::mem::replace(&mut self.inner, clone);
-                ResponseFuture::transcode(transcode(ready, request, plan, self.shared.clone()))
+                ResponseFuture::layer(transcode(ready, request, plan, self.shared.clone()))
             }
-            Some(Err(response)) => ResponseFuture::ready(*response),
+            Some(Err(response)) => ResponseFuture::now(response),
         }
     }
 }
+
+/// The response of [`Transcode`].
+pub type ResponseFuture<F> = Answered<F>;
 
 /// What is known of a request from its head.
 struct Plan {

@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod answered;
 pub mod body;
 pub mod code;
 pub mod connection;
@@ -21,6 +22,7 @@ pub mod timeout;
 pub mod trust;
 pub mod unary;
 
+pub use answered::Answered;
 pub use body::{Body, CollectError, Collected};
 pub use code::Code;
 pub use connection::{Arrival, Carried, Client, Connection, Endpoint, Flow, Origin, Scheme};
