@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST};
+use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HOST, TRANSFER_ENCODING};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use narthex_wire::{Arrival, Body};
+use hyper::ext::ReasonPhrase;
+use narthex_wire::{Arrival, Body, is_grpc};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
@@ -21,7 +22,8 @@ use crate::body::{self, Kind, ResponseBody};
 use crate::dispatch::text;
 use crate::drain::Stage;
 use crate::forwarded;
-use crate::state::{Fault, InFlight, State};
+use crate::host::is_host;
+use crate::state::{Fault, Faults, InFlight, State};
 
 static CLOSE: HeaderValue = HeaderValue::from_static("close");
 
@@ -49,6 +51,10 @@ where
         let inner = match admit(&mut parts, &in_flight) {
             Ok(()) => {
                 self.introduce(&mut parts);
+                if has_body {
+                    let state = Arc::clone(&self.state);
+                    parts.extensions.insert(Faults { state, number: in_flight.number });
+                }
                 let request = Request::from_parts(parts, body::request(incoming, &in_flight));
                 Inner::Called { future: self.service.clone().call(request) }
             }
@@ -102,6 +108,14 @@ fn admit(parts: &mut http::request::Parts, exchange: &InFlight) -> Result<(), Re
     };
     if hostless {
         return bad("The request has no Host header.\n");
+    }
+    if !first.is_none_or(|host| is_host(host.as_bytes())) {
+        return bad("The request's Host is not a host.\n");
+    }
+    let coding = parts.headers.get(TRANSFER_ENCODING);
+    if !coding.is_none_or(|coding| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked")) {
+        let why = "The only transfer coding that is understood here is chunked.\n";
+        return Err(Refusal(StatusCode::NOT_IMPLEMENTED, why));
     }
     if !exchange.state.http2 && parts.uri.authority().is_some() {
         return origin_form(parts);
@@ -166,11 +180,12 @@ where
         let fault = if *this.has_body { exchange.state.take_fault(exchange.number) } else { None };
         let response = match fault {
             None => response,
-            Some(Fault::Malformed) => {
-                closing(text(StatusCode::BAD_REQUEST, "The request's body is malformed or incomplete.\n"))
-            }
-            Some(Fault::Stalled) => {
-                closing(text(StatusCode::REQUEST_TIMEOUT, "The request's body did not arrive in time.\n"))
+            Some(fault) => {
+                let why = match fault {
+                    Fault::Malformed => "The request's body is malformed or incomplete.\n",
+                    Fault::Stalled => "The request's body did not arrive in time.\n",
+                };
+                closing(text(fault.status(), why))
             }
         };
         let State { common, http2, .. } = &*exchange.state;
@@ -205,7 +220,19 @@ fn settle(
         response = text(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error");
     }
     let status = response.status();
-    let no_content = status == StatusCode::NO_CONTENT;
+    if exchange.state.http2 {
+        // To a gRPC client it would be metadata, which no service gave.
+        if !is_grpc(response.headers())
+            && !response.headers().contains_key(DATE)
+            && let Some(date) = exchange.state.common.date.now()
+        {
+            response.headers_mut().insert(DATE, date);
+        }
+    } else if status == StatusCode::PAYLOAD_TOO_LARGE {
+        // Its name in RFC 9110 15.5.14; the http crate has that of RFC 7231.
+        response.extensions_mut().insert(ReasonPhrase::from_static(b"Content Too Large"));
+    }
+    let no_content = matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT);
     let unchanged = status == StatusCode::NOT_MODIFIED;
     if !(head || no_content || unchanged) {
         let has_length = response.headers().contains_key(CONTENT_LENGTH);
@@ -232,7 +259,9 @@ fn settle(
 
 /// Whether a body in memory is not as long as its head says, which would put the connection out of step.
 fn is_misstated(response: &Response<Body>, head: bool) -> bool {
-    if head || matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+    let status = response.status();
+    if head || matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED)
+    {
         return false;
     }
     let (Some(stated), Some(length)) =

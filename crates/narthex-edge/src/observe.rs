@@ -18,6 +18,8 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use crate::state::Faults;
+
 /// Makes [`Observe`] services.
 #[derive(Clone, Copy, Debug)]
 pub struct ObserveLayer {
@@ -142,6 +144,7 @@ struct Line {
     version: Version,
     answer: Option<(StatusCode, Flow)>,
     grpc: Option<Code>,
+    faults: Option<Faults>,
     written: bool,
 }
 
@@ -156,6 +159,7 @@ impl Line {
             version: request.version(),
             answer: None,
             grpc: None,
+            faults: extensions.get().cloned(),
             written: false,
         }
     }
@@ -168,7 +172,10 @@ impl Line {
             self.uri = carried.target.clone().map_or_else(Uri::default, Uri::from);
             status = carried.status;
         }
-        self.answer = Some((status, Flow::of(response)));
+        self.answer = Some(match self.faults.as_ref().and_then(Faults::status) {
+            Some(status) => (status, Flow::Http),
+            None => (status, Flow::of(response)),
+        });
         self.grpc(Some(response.headers()));
     }
 
@@ -209,7 +216,12 @@ impl fmt::Display for Printed<'_> {
             None => f.write_str("-")?,
         }
         let target = line.uri.path_and_query().map_or("/", |target| target.as_str());
-        write!(f, " - \"{} {} {:?}\"", line.method, Quoted(target), line.version)?;
+        write!(f, " - \"{} {} ", line.method, Quoted(target))?;
+        // As ASGI writes it: HTTP/2 has no minor version (RFC 9113 8.3.1).
+        match line.version {
+            Version::HTTP_2 => f.write_str("HTTP/2\"")?,
+            version => write!(f, "{version:?}\"")?,
+        }
         match line.answer {
             Some((status, flow)) => {
                 write!(f, " {} {flow}", status.as_str())?;
@@ -245,13 +257,18 @@ mod tests {
 
     use futures_util::FutureExt as _;
     use http::header::CONTENT_TYPE;
+    use narthex_reactor::Reactor;
     use narthex_wire::{Connection, Endpoint, Scheme, Status};
     use parking_lot::Mutex;
     use tracing::field::{Field, Visit};
     use tracing::span;
 
     use super::*;
-    use crate::testing::Fun;
+    use crate::config::Config;
+    use crate::date::Date;
+    use crate::drain::Roll;
+    use crate::state::{Common, Fault, State};
+    use crate::testing::{Fun, Named};
 
     /// Keeps the lines of the access log.
     #[derive(Clone, Default)]
@@ -310,6 +327,17 @@ mod tests {
         });
         request.extensions_mut().insert(Arrival(Instant::now()));
         request
+    }
+
+    fn state(request: &Request<Body>) -> Arc<State> {
+        let common = Common {
+            config: Config::default(),
+            reactor: Reactor::new().unwrap(),
+            roll: Roll::new(),
+            date: Date::default(),
+        };
+        let connection: &Arc<Connection> = request.extensions().get().unwrap();
+        State::new(Arc::new(common), Arc::clone(connection), false, false)
     }
 
     fn grpc(body: Body) -> Response<Body> {
@@ -395,6 +423,32 @@ mod tests {
             let mut service = ObserveLayer::new(true).layer(Fun(streaming));
             drop(service.call(request("/")).now_or_never());
             assert_eq!(lines.take(), ["127.0.0.1:5000 - \"GET / HTTP/1.1\" 200 http aborted"]);
+        });
+    }
+
+    #[test]
+    fn http_2_has_no_minor_version() {
+        let lines = Lines::default();
+        tracing::subscriber::with_default(lines.clone(), || {
+            let mut service = ObserveLayer::new(true).layer(Named("x"));
+            let mut request = request("/");
+            *request.version_mut() = Version::HTTP_2;
+            drop(service.call(request).now_or_never());
+            assert_eq!(lines.take(), ["127.0.0.1:5000 - \"GET / HTTP/2\" 200 http"]);
+        });
+    }
+
+    #[test]
+    fn a_fault_of_the_request_takes_the_place_of_the_answer() {
+        let lines = Lines::default();
+        tracing::subscriber::with_default(lines.clone(), || {
+            let mut request = request("/");
+            let state = state(&request);
+            state.fail(7, Fault::Stalled);
+            request.extensions_mut().insert(Faults { state, number: 7 });
+            let mut service = ObserveLayer::new(true).layer(Named("x"));
+            drop(service.call(request).now_or_never());
+            assert_eq!(lines.take(), ["127.0.0.1:5000 - \"GET / HTTP/1.1\" 408 http"]);
         });
     }
 

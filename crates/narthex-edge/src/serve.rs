@@ -17,6 +17,7 @@ use tower_service::Service;
 
 use crate::config::{Config, HYPERS_MAX_HEADERS};
 use crate::conn::{self, Protocols};
+use crate::date::Date;
 use crate::drain::{Presence, Roll, Serving, Stage};
 use crate::listener::{BindError, BindProblem, Bound, Socket, endpoint};
 use crate::state::Common;
@@ -80,6 +81,7 @@ fn protocols(reactor: &Reactor, config: Config, roll: &Arc<Roll>) -> Protocols {
     }
     let mut http2 = http2::Builder::new(ReactorExecutor::new(reactor));
     http2
+        .auto_date_header(false)
         .timer(ReactorTimer::new(reactor))
         .max_concurrent_streams(config.h2_max_streams)
         .max_header_list_size(u32::try_from(config.max_header_size).unwrap_or(u32::MAX))
@@ -87,7 +89,8 @@ fn protocols(reactor: &Reactor, config: Config, roll: &Arc<Roll>) -> Protocols {
         .max_local_error_reset_streams(config.h2_max_local_resets)
         .keep_alive_interval(config.h2_ping_interval)
         .keep_alive_timeout(config.h2_ping_timeout);
-    let common = Arc::new(Common { config, reactor: reactor.clone(), roll: Arc::clone(roll) });
+    let roll = Arc::clone(roll);
+    let common = Arc::new(Common { config, reactor: reactor.clone(), roll, date: Date::default() });
     Protocols { common, http1, http2 }
 }
 

@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 
+use http::StatusCode;
 use narthex_reactor::Reactor;
 use narthex_wire::Connection;
 use parking_lot::Mutex;
 
 use crate::config::Config;
+use crate::date::Date;
 use crate::drain::Roll;
 
 /// What went wrong with a request's body, where its answer should say so.
@@ -22,12 +24,37 @@ pub(crate) enum Fault {
     Malformed,
 }
 
+impl Fault {
+    /// What the client gets, whatever the service answers.
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Self::Stalled => StatusCode::REQUEST_TIMEOUT,
+            Self::Malformed => StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
+/// How a request's body is doing: an extension of the request, for those who tell what the client got.
+#[derive(Clone, Debug)]
+pub(crate) struct Faults {
+    pub(crate) state: Arc<State>,
+    pub(crate) number: u64,
+}
+
+impl Faults {
+    /// The status that the client gets in the place of the service's.
+    pub(crate) fn status(&self) -> Option<StatusCode> {
+        self.state.fault(self.number).map(Fault::status)
+    }
+}
+
 /// What all connections of a server have in common.
 #[derive(Debug)]
 pub(crate) struct Common {
     pub(crate) config: Config,
     pub(crate) reactor: Reactor,
     pub(crate) roll: Arc<Roll>,
+    pub(crate) date: Date,
 }
 
 /// One connection.
@@ -145,6 +172,13 @@ impl State {
     pub(crate) fn fail(&self, request: u64, fault: Fault) {
         self.faults.lock().push((request, fault));
         self.has_faults.store(true, Ordering::Release);
+    }
+
+    fn fault(&self, request: u64) -> Option<Fault> {
+        if !self.has_faults.load(Ordering::Acquire) {
+            return None;
+        }
+        self.faults.lock().iter().find(|(number, _)| *number == request).map(|(_, fault)| *fault)
     }
 
     pub(crate) fn take_fault(&self, request: u64) -> Option<Fault> {

@@ -293,6 +293,12 @@ async fn answer(request: Request<Body>) -> Response<Body> {
         "/hang" => pending().await,
         "/unread" => status(StatusCode::PAYLOAD_TOO_LARGE, "no"),
         "/204" => status(StatusCode::NO_CONTENT, "ignored"),
+        "/205" => status(StatusCode::RESET_CONTENT, "ignored"),
+        "/grpc" => {
+            let mut response = status(StatusCode::OK, "");
+            response.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
+            response
+        }
         "/304" => {
             let mut response = status(StatusCode::NOT_MODIFIED, "");
             response.headers_mut().insert("content-length", HeaderValue::from_static("1234"));

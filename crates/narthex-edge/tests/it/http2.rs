@@ -193,12 +193,27 @@ fn responses_without_bodies() {
         (3, "HEAD", "/pieces", 200),
         (5, "GET", "/204", 204),
         (7, "GET", "/304", 304),
+        (9, "GET", "/205", 205),
     ] {
         client.ask(stream, method, path, true, &[]);
         let (status, body, head) = client.response();
         assert_eq!((status, body.as_str()), (expect, ""), "{method} {path}");
         assert_ne!(head.flags & END_STREAM, 0, "{method} {path}");
     }
+}
+
+#[test]
+fn dates_are_for_all_but_grpc() {
+    let server = Server::start();
+    let mut client = H2::new(&server);
+    // The index of `date` in the static table, as a literal with indexing (RFC 7541 6.2.1).
+    let dated = |head: &Received| head.payload.contains(&(0x40 | 33));
+    client.get(1, "/hello");
+    assert!(dated(&client.response().2));
+    client.get(3, "/grpc");
+    let (status, _, head) = client.response();
+    assert_eq!(status, 200);
+    assert!(!dated(&head), "{head:?}");
 }
 
 #[test]

@@ -64,6 +64,8 @@ fn headers() {
 fn hosts() {
     check("GET /hello HTTP/1.1\r\n\r\n", 400);
     check("GET http://a/hello HTTP/1.1\r\n\r\n", 400);
+    check("GET /hello HTTP/1.1\r\nhost: a b/c\r\n\r\n", 400);
+    check("GET http://a/hello HTTP/1.1\r\nhost: a/b\r\n\r\n", 400);
     check("GET /hello HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n", 400);
     check("GET /hello HTTP/1.1\r\nhost: a\r\nHost: a\r\n\r\n", 400);
 }
@@ -90,6 +92,10 @@ fn ambiguous_lengths() {
         "transfer-encoding: chunked\r\ntransfer-encoding: chunked",
     ] {
         check(format!("POST /echo HTTP/1.1\r\nhost: a\r\n{headers}\r\n\r\n3\r\nabc\r\n0\r\n\r\n"), 400);
+    }
+    for coding in ["gzip, chunked", "chunked, chunked", "x, Chunked"] {
+        let head = format!("POST /echo HTTP/1.1\r\nhost: a\r\ntransfer-encoding: {coding}\r\n\r\n");
+        check(format!("{head}3\r\nabc\r\n0\r\n\r\n"), 501);
     }
     check("POST /echo HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", 400);
 }
