@@ -37,6 +37,7 @@ def test_port_0_is_printed_and_written_to_the_ready_fd(serve):
     with serve("plain:app") as server:
         assert server.port > 0
         assert server.addresses == [f"http://127.0.0.1:{server.port}"]
+        server.wait_for("Narthex running")
         assert f"INFO:     Narthex running on {server.url} (Press CTRL+C to quit)" in server.stderr().splitlines()
         assert scope_of(server)["server"] == ["127.0.0.1", server.port]
 
@@ -139,6 +140,7 @@ def test_streaming_methods_are_told_at_start_and_answer_unimplemented(serve, pro
     from kitchen.v1 import kitchen_pb2, kitchen_pb2_grpc
 
     with serve("--grpc", "services:register") as server:
+        server.wait_for("Narthex running")
         assert server.stderr().count("kitchen.v1.Kitchen/Watch streams") == 1
         with grpc.insecure_channel(server.target) as channel, pytest.raises(grpc.RpcError) as caught:
             list(kitchen_pb2_grpc.KitchenStub(channel).Watch(kitchen_pb2.EchoRequest(), timeout=10))
@@ -148,7 +150,7 @@ def test_streaming_methods_are_told_at_start_and_answer_unimplemented(serve, pro
 
 def test_service_without_descriptor_is_told_at_start_and_served(serve):
     with serve("--grpc", "services:register_without_descriptor") as server:
-        assert "nowhere.v1.Service is served as gRPC alone" in server.stderr()
+        server.wait_for("nowhere.v1.Service is served as gRPC alone")
         with grpc.insecure_channel(server.target) as channel:
             assert channel.unary_unary("/nowhere.v1.Service/Echo")(b"\x08\x01", timeout=10) == b"\x08\x01"
 
