@@ -12,7 +12,7 @@ use narthex_reactor::Sleep;
 use narthex_wire::{Body, BoxError};
 
 use crate::piece::{Piece, Pieces};
-use crate::rest;
+use crate::rest::{self, Rest};
 use crate::state::{Fault, InFlight, State};
 
 /// A request's body; one that is empty, as most are, costs nothing.
@@ -24,6 +24,7 @@ pub(crate) fn request(incoming: Incoming, exchange: &InFlight) -> Body {
         incoming: Some(incoming),
         state: Arc::clone(&exchange.state),
         number: exchange.number,
+        rest: exchange.rest.clone(),
         sleep: None,
         waiting: false,
     })
@@ -61,6 +62,8 @@ struct RequestBody {
     incoming: Option<Incoming>,
     state: Arc<State>,
     number: u64,
+    /// HTTP/2 only.
+    rest: Option<Arc<Rest>>,
     /// Runs while the service waits for more.
     sleep: Option<Sleep>,
     waiting: bool,
@@ -95,10 +98,9 @@ impl RequestBody {
         if incoming.is_end_stream() {
             return;
         }
-        if self.state.http2 {
-            rest::let_end(incoming, &self.state);
-        } else {
-            self.state.leave_unread();
+        match &self.rest {
+            Some(rest) => rest::let_end(incoming, rest, &self.state),
+            None => self.state.leave_unread(),
         }
     }
 }
@@ -157,6 +159,8 @@ pub(crate) struct ResponseBody {
     pieces: Option<Arc<Pieces>>,
     /// Only the connection's end says where it ends.
     open_ended: bool,
+    /// All of it has been taken.
+    ended: bool,
     /// The exchange is in flight as long as hyper has its body.
     exchange: InFlight,
 }
@@ -170,13 +174,27 @@ pub(crate) enum Kind {
 
 impl ResponseBody {
     pub(crate) fn new(kind: Kind, exchange: InFlight) -> Self {
-        Self { kind, failed: None, pieces: None, open_ended: false, exchange }
+        Self { kind, failed: None, pieces: None, open_ended: false, ended: false, exchange }
     }
 
     /// The body of a response to HTTP/1.0 without a length.
     pub(crate) fn open_ended(body: Body, exchange: InFlight) -> Self {
         exchange.state.set_open_ended(true);
         Self { open_ended: true, ..Self::new(Kind::Body(body), exchange) }
+    }
+
+    /// The client is not to see the end yet.
+    fn is_held(&self) -> bool {
+        self.exchange.rest.as_ref().is_some_and(|rest| rest.is_coming())
+    }
+
+    /// Ends when the client may see it.
+    fn end(&mut self, cx: &Context<'_>) -> Poll<Option<Result<Frame<Piece>, BoxError>>> {
+        self.ended = true;
+        match &self.exchange.rest {
+            Some(rest) => rest.poll_over(cx).map(|()| None),
+            None => Poll::Ready(None),
+        }
     }
 
     fn piece(&mut self, bytes: Bytes) -> Piece {
@@ -207,6 +225,9 @@ impl HttpBody for ResponseBody {
         if this.failed.is_some() {
             return this.fail(cx);
         }
+        if this.ended {
+            return this.end(cx);
+        }
         let Kind::Body(body) = &mut this.kind else { return Poll::Ready(None) };
         match ready!(Pin::new(body).poll_frame(cx)) {
             Some(Err(error)) => {
@@ -221,20 +242,25 @@ impl HttpBody for ResponseBody {
                 {
                     this.exchange.state.set_open_ended(false);
                 }
-                Poll::Ready(frame.map(|frame| Ok(frame.map_data(|bytes| this.piece(bytes)))))
+                match frame {
+                    Some(frame) => Poll::Ready(Some(Ok(frame.map_data(|bytes| this.piece(bytes))))),
+                    None => this.end(cx),
+                }
             }
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
-            Kind::Body(body) => self.failed.is_none() && body.is_end_stream(),
+            Kind::Body(body) => self.failed.is_none() && body.is_end_stream() && !self.is_held(),
             Kind::Withheld => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
+            // hyper would write a length of a body that there must not be.
+            Kind::Body(body) if body.is_end_stream() && self.is_held() => SizeHint::default(),
             Kind::Body(body) => body.size_hint(),
             Kind::Withheld => SizeHint::default(),
         }

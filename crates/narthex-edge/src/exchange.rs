@@ -43,10 +43,10 @@ where
     type Future = Exchange<S::Future>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let in_flight = InFlight::new(&self.state);
         let head = request.method() == Method::HEAD;
         let http10 = request.version() == Version::HTTP_10;
         let has_body = !request.body().is_end_stream();
+        let in_flight = InFlight::new(&self.state, has_body);
         let (mut parts, incoming) = request.into_parts();
         let inner = match admit(&mut parts, &in_flight) {
             Ok(()) => {
@@ -205,7 +205,7 @@ fn closing(mut response: Response<Body>) -> Response<Body> {
 /// Makes of a service's response one that HTTP allows (RFC 9110 6.4.1, 8.6, 15).
 fn settle(
     mut response: Response<Body>,
-    exchange: InFlight,
+    mut exchange: InFlight,
     head: bool,
     http10: bool,
 ) -> Response<ResponseBody> {
@@ -222,8 +222,9 @@ fn settle(
     let status = response.status();
     if exchange.state.http2 {
         // To a gRPC client it would be metadata, which no service gave.
-        if !is_grpc(response.headers())
-            && !response.headers().contains_key(DATE)
+        if is_grpc(response.headers()) {
+            exchange.rest = None;
+        } else if !response.headers().contains_key(DATE)
             && let Some(date) = exchange.state.common.date.now()
         {
             response.headers_mut().insert(DATE, date);

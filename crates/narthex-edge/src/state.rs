@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use crate::config::Config;
 use crate::date::Date;
 use crate::drain::Roll;
+use crate::rest::Rest;
 
 /// What went wrong with a request's body, where its answer should say so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -199,15 +200,18 @@ pub(crate) struct InFlight {
     pub(crate) state: Arc<State>,
     /// Which request of its connection it is, from 0.
     pub(crate) number: u64,
+    /// Of an HTTP/2 request with a body.
+    pub(crate) rest: Option<Arc<Rest>>,
 }
 
 impl InFlight {
-    pub(crate) fn new(state: &Arc<State>) -> Self {
+    pub(crate) fn new(state: &Arc<State>, has_body: bool) -> Self {
         state.in_flight.fetch_add(1, Ordering::AcqRel);
         state.unread.store(false, Ordering::Relaxed);
         state.common.roll.exchange_begins();
         let number = state.requests.fetch_add(1, Ordering::Relaxed);
-        Self { state: Arc::clone(state), number }
+        let rest = (state.http2 && has_body).then(Arc::default);
+        Self { state: Arc::clone(state), number, rest }
     }
 }
 

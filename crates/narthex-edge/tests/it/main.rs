@@ -12,3 +12,4 @@ mod malformed;
 mod origin;
 mod rubbish;
 mod timeouts;
+mod uploads;
