@@ -158,7 +158,7 @@ where
 /// to try again later.
 fn too_large() -> (StatusCode, Response<Body>) {
     let status = StatusCode::PAYLOAD_TOO_LARGE;
-    (status, response::refuse(status, "The request's body is too large.\n"))
+    (status, response::refuse(status, "Content Too Large\n"))
 }
 
 /// The response of [`HttpOverGrpc`].

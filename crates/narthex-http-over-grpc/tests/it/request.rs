@@ -150,7 +150,7 @@ fn a_body_over_the_limit_is_413_in_the_browser() {
         assert_eq!(reply.headers["x-http-code"], "413");
         assert_eq!(reply.trailers["grpc-status"], "0");
         assert_eq!(reply.body.content_type, b"text/plain; charset=utf-8");
-        assert_eq!(reply.body.data, b"The request's body is too large.\n");
+        assert_eq!(reply.body.data, b"Content Too Large\n");
     }
 }
 
