@@ -15,8 +15,6 @@ use crate::waiting::Waiting;
 pub(crate) struct ResponseBody {
     exchange: Arc<Exchange>,
     ended: bool,
-    /// The response was given up, and the connection writes what came before that.
-    flushes: bool,
 }
 
 /// The application failed after its response had begun; the connection is cut, so that nobody takes it for complete.
@@ -33,7 +31,7 @@ impl std::error::Error for Aborted {}
 
 impl ResponseBody {
     pub(crate) fn new(exchange: Arc<Exchange>) -> Self {
-        Self { exchange, ended: false, flushes: false }
+        Self { exchange, ended: false }
     }
 }
 
@@ -61,13 +59,6 @@ impl Body for ResponseBody {
             }
             Outbound::Aborted => {
                 drop(state);
-                if !self.flushes {
-                    // A connection that is cut does not write what it still holds: it gets a turn to do so first. What the
-                    // client sees then does not depend on how soon after its last piece the application failed.
-                    self.flushes = true;
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
                 self.ended = true;
                 Poll::Ready(Some(Err(Box::new(Aborted))))
             }
