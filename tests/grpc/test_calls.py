@@ -107,7 +107,8 @@ def test_a_unix_socket_is_the_peer(serve, connect, tmp_path):
 
 
 def test_the_time_that_remains(client, kind):
-    assert 0 < client.json(f"Look{kind}")["time_remaining"] <= 20
+    # grpc-core rounds a timeout up when it writes it, by up to a tenth of a second here.
+    assert 0 < client.json(f"Look{kind}")["time_remaining"] < 21
     reply = client.method(f"Look{kind}")(b"null")
     assert b'"time_remaining": null' in reply
 
