@@ -1,6 +1,7 @@
 """``python -m bench [SCENARIO ...]``: measures, prints tables, writes bench/results, draws the chart."""
 
 import argparse
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -31,6 +32,9 @@ def main() -> int:
     if unknown := [name for name in options.scenario if name not in names]:
         parser.error(f"no such scenario: {', '.join(unknown)}; there are {', '.join(names)}")
     require_generators()
+    # The servers are ended on the way out, whichever way that is.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     machine.cores()
     if (load := machine.busy()) > machine.QUIET_LOAD:
         print(f"The load average is {load:.2f}: something else runs here; do not trust the figures.", file=sys.stderr)

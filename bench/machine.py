@@ -14,6 +14,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 # Above this somebody else uses the machine, and the figures are not to be published.
 QUIET_LOAD = 0.5
+# The same, as the share of a core that they had during a run. The kernel's own threads are in it.
+QUIET_OTHERS = 0.1
 PYVOY = Path(sys.prefix) / "pyvoy" / "bin"
 
 
@@ -89,3 +91,10 @@ def now() -> str:
 def busy() -> float:
     """The load average of the last minute."""
     return os.getloadavg()[0]
+
+
+def cpu_seconds() -> float:
+    """The processor time that the whole machine has spent on something, interrupts and what the host took away included."""
+    fields = Path("/proc/stat").read_text().splitlines()[0].split()[1:]
+    user, nice, system, _idle, _waiting, *rest = (int(field) / os.sysconf("SC_CLK_TCK") for field in fields[:8])
+    return user + nice + system + sum(rest)

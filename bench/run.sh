@@ -29,6 +29,8 @@ if [ ! -e "$wheel" ] || [ -n "$(find "${sources[@]}" -type f -newer "$wheel" -no
   echo "Building Narthex for $name"
   rm -rf "$venv/dist"
   started=$(mktemp)
+  # Of its own: for another interpreter Cargo would build again what `make build` has built, and the other way round.
+  export CARGO_TARGET_DIR=$venv/target
   "$venv/bin/maturin" build --release --locked --interpreter "$venv/bin/python" --out "$venv/dist"
   pip "$venv" --force-reinstall --no-deps "$venv"/dist/narthex-*.whl
   # As old as the beginning: what was changed meanwhile is built the next time.

@@ -3,6 +3,7 @@
 import os
 import sys
 import tempfile
+import time
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from importlib.resources import files
@@ -114,6 +115,7 @@ def _measure(scenario: Scenario, peer: Peer, settings: Settings, protos: Protos)
     env = {**os.environ, "PYTHONPATH": f"{protos.folder}{os.pathsep}{APPS}", "NO_COLOR": "1"}
     # What a person's shell has would make one machine's figures unlike another's.
     env.pop("PYTHONDEVMODE", None)
+    ours: list[Server] = []
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="narthex-bench-")))
         if scenario.echo:
@@ -122,20 +124,32 @@ def _measure(scenario: Scenario, peer: Peer, settings: Settings, protos: Protos)
             command = [sys.executable, str(APPS / "echo_server.py"), str(port)]
             echo = stack.enter_context(Server([command], env, client_cores))
             echo.wait(lambda: _connects(port))
+            ours.append(echo)
         site = Site(free_port(), free_port(), folder, protos.descriptors, len(server_cores))
         server = stack.enter_context(Server(peer.commands(site), env, server_cores))
+        ours.append(server)
         os.sched_setaffinity(0, client_cores)
         server.wait(lambda: scenario.check(site.port))
         bench = Bench(site.port, settings.seconds, client_cores, folder, peer.name)
+        began, busy, own = time.monotonic(), machine.cpu_seconds(), _own_cpu_seconds(ours)
         try:
             figures = scenario.measure.take(server, bench)
         except OSError as error:
             raise LoadError(f"{error}: {server.said()}") from error
+        others = machine.cpu_seconds() - busy - (_own_cpu_seconds(ours) - own)
+        took = time.monotonic() - began
+        # Over less than a second the clocks of /proc are too coarse for it.
+        figures["others"] = max(0.0, others / took) if took >= 1 else 0.0
         try:
             scenario.check(site.port)
         except (OSError, WrongAnswerError) as error:
             raise WrongAnswerError(f"after the load, {error}: {server.said()}") from error
         return figures
+
+
+def _own_cpu_seconds(servers: list[Server]) -> float:
+    """What the servers, this process and the clients that it has waited for have used."""
+    return sum(server.usage().cpu_seconds for server in servers) + sum(os.times()[:4])
 
 
 def _connects(port: int) -> None:
