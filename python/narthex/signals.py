@@ -31,6 +31,7 @@ class Signals:
         """Set on the loop once a signal has asked for a stop."""
         self._first: signal.Signals | None = None
         self._interrupting = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
@@ -68,6 +69,7 @@ class Signals:
             loop.add_signal_handler(number, self._ask, signal.Signals(number))
             # Again: the loop has put its own in the place, and the user's code may have done so.
             signal.signal(number, self._on_signal)
+        self._loop = loop
         if self._first is not None:
             self.asked.set()
 
@@ -82,5 +84,8 @@ class Signals:
             os.write(2, b"Ended at once by a second signal\n")
             os._exit(_EXIT_SIGNALLED + number)
         self._first = signal.Signals(number)
+        if self._loop is not None and not self._loop.is_closed():
+            # The loop's own handler is not told of a signal that meets it between two runs.
+            self._loop.call_soon_threadsafe(self.asked.set)
         if self._interrupting:
             raise Interrupted
