@@ -74,16 +74,23 @@ def _drive(loop: asyncio.AbstractEventLoop, server: "Server", life: asyncio.Task
     asyncio lets ``SystemExit`` and ``KeyboardInterrupt`` out of the loop besides failing the task. Where the task is a call,
     the call has failed and that is all: a request must not end the process. Any other task's exit is meant.
     """
+    meant: list[BaseException] = []
+
+    def judge(error: BaseException) -> None:
+        if not server.take_absorbed_exit():
+            meant.append(error)
+            raise error
+
     while True:
         try:
             return loop.run_until_complete(life)
-        except (SystemExit, KeyboardInterrupt):
-            if life.done():
+        except (SystemExit, KeyboardInterrupt) as error:
+            if life.done() or error in meant:
                 raise
-            # The native half learns of a task's end by its callbacks, which the exit has kept from running.
-            loop.run_until_complete(asyncio.sleep(0))
-            if not server.take_absorbed_exit():
-                raise
+            # The native half learns of a task's end by its callbacks, which the exit has kept from running: they are in the
+            # loop's queue, before this. A run of the loop just for them could be left by the next call's exit, and uvloop
+            # would then take the end of that run for the end of the next.
+            loop.call_soon(judge, error)
 
 
 def loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:

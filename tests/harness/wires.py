@@ -56,13 +56,18 @@ def connect(address: Address, *, receive_buffer: int | None = None) -> socket.so
     return connection
 
 
+def connected(address: Address | socket.socket, receive_buffer: int | None) -> socket.socket:
+    """A connected socket, which may be there already."""
+    return address if isinstance(address, socket.socket) else connect(address, receive_buffer=receive_buffer)
+
+
 class Http1:
     """One HTTP/1 connection."""
 
     version = "1.1"
 
-    def __init__(self, address: Address, *, receive_buffer: int | None = None) -> None:
-        self.socket = connect(address, receive_buffer=receive_buffer)
+    def __init__(self, address: Address | socket.socket, *, receive_buffer: int | None = None) -> None:
+        self.socket = connected(address, receive_buffer)
         self._reader = self.socket.makefile("rb")
         self._left: int | None = 0
         self._chunked = False
@@ -190,8 +195,10 @@ class Http2:
 
     version = "2"
 
-    def __init__(self, address: Address, *, receive_buffer: int | None = None, acknowledge: bool = True) -> None:
-        self.socket = connect(address, receive_buffer=receive_buffer)
+    def __init__(
+        self, address: Address | socket.socket, *, receive_buffer: int | None = None, acknowledge: bool = True
+    ) -> None:
+        self.socket = connected(address, receive_buffer)
         # Nothing is mended or refused on the way out: the tests decide what is sent.
         config = h2.config.H2Configuration(
             header_encoding="latin-1",
