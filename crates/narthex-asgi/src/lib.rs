@@ -7,6 +7,7 @@
 //!
 //! The crate does not accept connections and knows nothing of gRPC; the dispatch in front decides what comes here.
 
+mod address;
 mod app;
 mod body;
 mod error;

@@ -2,21 +2,26 @@
 
 use http::header::{COOKIE, HOST};
 use http::{HeaderMap, HeaderValue, Method, Version, request};
-use narthex_wire::{Client, Connection, Endpoint, Origin, Scheme};
+use narthex_wire::{Connection, Origin, Scheme};
 use percent_encoding::percent_decode_str;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 use std::sync::Arc;
 
+use crate::address::Addresses;
+
 /// The version of the HTTP specification that the scope announces: 2.4 and later promise that `send` raises `OSError` once
 /// the client is gone.
 const SPEC_VERSION: &str = "2.5";
 
-/// What is the same in every scope.
+/// What is the same in every scope, or in most.
 pub(crate) struct ScopeTemplate {
     common: Py<PyDict>,
+    /// `scope["asgi"]`, which each scope has a copy of: an application may write into its own.
+    asgi: Py<PyDict>,
     root_path: String,
+    addresses: Addresses,
 }
 
 impl ScopeTemplate {
@@ -26,23 +31,22 @@ impl ScopeTemplate {
         asgi.set_item("spec_version", SPEC_VERSION)?;
         let common = PyDict::new(py);
         common.set_item(intern!(py, "type"), intern!(py, "http"))?;
-        common.set_item("asgi", asgi)?;
-        common.set_item("root_path", &root_path)?;
-        // Insertion order is what a reader of a printed scope sees; the values follow with each request.
-        for name in [
-            "http_version",
-            "method",
-            "scheme",
-            "path",
-            "raw_path",
-            "query_string",
-            "headers",
-            "client",
-            "server",
-        ] {
-            common.set_item(PyString::intern(py, name), py.None())?;
+        common.set_item(intern!(py, "asgi"), &asgi)?;
+        common.set_item(intern!(py, "root_path"), &root_path)?;
+        // Insertion order is what a reader of a printed scope sees; what differs from this follows with each request.
+        common.set_item(intern!(py, "http_version"), intern!(py, "1.1"))?;
+        common.set_item(intern!(py, "method"), intern!(py, "GET"))?;
+        common.set_item(intern!(py, "scheme"), intern!(py, "http"))?;
+        for name in [intern!(py, "path"), intern!(py, "raw_path")] {
+            common.set_item(name, py.None())?;
         }
-        Ok(Self { common: common.unbind(), root_path })
+        common.set_item(intern!(py, "query_string"), PyBytes::new(py, b""))?;
+        for name in
+            [intern!(py, "headers"), intern!(py, "client"), intern!(py, "server"), intern!(py, "state")]
+        {
+            common.set_item(name, py.None())?;
+        }
+        Ok(Self { common: common.unbind(), asgi: asgi.unbind(), root_path, addresses: Addresses::default() })
     }
 
     /// The scope of a request.
@@ -54,24 +58,30 @@ impl ScopeTemplate {
     ) -> PyResult<Bound<'py, PyDict>> {
         let scope = self.common.bind(py).copy()?;
         let origin = head.extensions.get::<Origin>();
-        let connection = head.extensions.get::<Arc<Connection>>();
-        scope.set_item(intern!(py, "http_version"), http_version(py, head.version))?;
-        scope.set_item(intern!(py, "method"), method(py, &head.method))?;
-        let https = origin.is_some_and(|origin| origin.scheme == Scheme::Https);
-        scope.set_item(
-            intern!(py, "scheme"),
-            if https { intern!(py, "https") } else { intern!(py, "http") },
-        )?;
+        scope.set_item(intern!(py, "asgi"), self.asgi.bind(py).copy()?)?;
+        if head.version != Version::HTTP_11 {
+            scope.set_item(intern!(py, "http_version"), http_version(py, head.version))?;
+        }
+        if head.method != Method::GET {
+            scope.set_item(intern!(py, "method"), method(py, &head.method))?;
+        }
+        if origin.is_some_and(|origin| origin.scheme == Scheme::Https) {
+            scope.set_item(intern!(py, "scheme"), intern!(py, "https"))?;
+        }
         let path = head.uri.path();
         scope.set_item(intern!(py, "path"), self.path(py, path))?;
         scope.set_item(intern!(py, "raw_path"), PyBytes::new(py, path.as_bytes()))?;
-        let query = head.uri.query().unwrap_or_default();
-        scope.set_item(intern!(py, "query_string"), PyBytes::new(py, query.as_bytes()))?;
+        if let Some(query) = head.uri.query() {
+            scope.set_item(intern!(py, "query_string"), PyBytes::new(py, query.as_bytes()))?;
+        }
         scope.set_item(intern!(py, "headers"), headers(py, head, origin)?)?;
-        let peer = connection.map(|connection| &connection.peer);
-        scope.set_item(intern!(py, "client"), client(py, origin.map(|origin| &origin.client), peer)?)?;
-        scope
-            .set_item(intern!(py, "server"), endpoint(py, connection.map(|connection| &connection.local))?)?;
+        let addresses = &self.addresses;
+        if let Some(origin) = origin {
+            scope.set_item(intern!(py, "client"), addresses.client(py, &origin.client)?)?;
+        }
+        if let Some(connection) = head.extensions.get::<Arc<Connection>>() {
+            scope.set_item(intern!(py, "server"), addresses.endpoint(py, &connection.local)?)?;
+        }
         scope.set_item(intern!(py, "state"), state.bind(py).copy()?)?;
         Ok(scope)
     }
@@ -96,7 +106,6 @@ fn http_version(py: Python<'_>, version: Version) -> &Bound<'_, PyString> {
 
 fn method<'py>(py: Python<'py>, method: &Method) -> Bound<'py, PyString> {
     match *method {
-        Method::GET => intern!(py, "GET").clone(),
         Method::POST => intern!(py, "POST").clone(),
         // The specification wants upper case; methods are case-sensitive on the wire, so this concerns odd ones only.
         _ => PyString::new(py, &method.as_str().to_ascii_uppercase()),
@@ -139,25 +148,4 @@ fn joined_cookies(headers: &HeaderMap) -> Vec<u8> {
 
 fn pair<'py>(py: Python<'py>, name: &[u8], value: &[u8]) -> PyResult<Bound<'py, PyTuple>> {
     PyTuple::new(py, [PyBytes::new(py, name), PyBytes::new(py, value)])
-}
-
-fn client<'py>(
-    py: Python<'py>,
-    client: Option<&Client>,
-    peer: Option<&Endpoint>,
-) -> PyResult<Option<Bound<'py, PyTuple>>> {
-    match client {
-        // The proxy says who, not from which port.
-        Some(Client::Forwarded(ip)) => Ok(Some((ip.to_string(), 0).into_pyobject(py)?)),
-        Some(Client::Peer(peer)) => endpoint(py, Some(peer)),
-        None => endpoint(py, peer),
-    }
-}
-
-fn endpoint<'py>(py: Python<'py>, endpoint: Option<&Endpoint>) -> PyResult<Option<Bound<'py, PyTuple>>> {
-    Ok(match endpoint {
-        Some(Endpoint::Tcp(address)) => Some((address.ip().to_string(), address.port()).into_pyobject(py)?),
-        Some(Endpoint::Unix(Some(path))) => Some((path.to_string_lossy(), py.None()).into_pyobject(py)?),
-        Some(Endpoint::Unix(None)) | None => None,
-    })
 }
