@@ -2,12 +2,11 @@
 
 use http::header::{COOKIE, HOST};
 use http::{HeaderMap, HeaderValue, Method, Version, request};
-use narthex_wire::{Connection, Origin, Scheme};
+use narthex_wire::{Origin, Scheme};
 use percent_encoding::percent_decode_str;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
-use std::sync::Arc;
 
 use crate::address::Addresses;
 
@@ -78,9 +77,7 @@ impl ScopeTemplate {
         let addresses = &self.addresses;
         if let Some(origin) = origin {
             scope.set_item(intern!(py, "client"), addresses.client(py, &origin.client)?)?;
-        }
-        if let Some(connection) = head.extensions.get::<Arc<Connection>>() {
-            scope.set_item(intern!(py, "server"), addresses.endpoint(py, &connection.local)?)?;
+            scope.set_item(intern!(py, "server"), addresses.endpoint(py, &origin.connection.local)?)?;
         }
         scope.set_item(intern!(py, "state"), state.bind(py).copy()?)?;
         Ok(scope)

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use narthex_reactor::{Reactor, Sleep};
-use narthex_wire::{Arrival, Body, BoxError, Status, is_grpc, timeout};
+use narthex_wire::{Body, BoxError, Origin, Status, is_grpc, timeout};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -69,7 +69,8 @@ fn deadline(request: &Request<Body>) -> Option<Instant> {
         return None;
     }
     let timeout = timeout::parse(request.headers())?;
-    let arrival = request.extensions().get().map_or_else(Instant::now, |Arrival(at)| *at);
+    let origin = request.extensions().get();
+    let arrival = origin.map_or_else(Instant::now, |origin: &Origin| origin.arrival);
     arrival.checked_add(timeout)
 }
 
@@ -159,6 +160,7 @@ mod tests {
     use std::time::Duration;
 
     use http::header::CONTENT_TYPE;
+    use narthex_wire::{Connection, Endpoint};
 
     use super::*;
     use crate::testing::{Fun, run};
@@ -217,7 +219,10 @@ mod tests {
         let reactor = Reactor::new().unwrap();
         let mut service = DeadlineLayer::new(&reactor).layer(Fun(|_| pending::<Response<Body>>()));
         let mut late = request("application/grpc", "60S");
-        late.extensions_mut().insert(Arrival(Instant::now().checked_sub(Duration::from_secs(61)).unwrap()));
+        let endpoint = Endpoint::Unix(None);
+        let connection = Arc::new(Connection { peer: endpoint.clone(), local: endpoint });
+        let arrival = Instant::now().checked_sub(Duration::from_secs(61)).unwrap();
+        late.extensions_mut().insert(Origin { arrival, ..Origin::of(&connection) });
         let response = run(&reactor, service.call(late)).unwrap();
         assert_eq!(response.headers()["grpc-status"], "4");
     }

@@ -7,14 +7,13 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HOST, TRANSFER_ENCODING};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
-use narthex_wire::{Arrival, Body, is_grpc};
+use narthex_wire::{Body, is_grpc};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
@@ -68,13 +67,11 @@ where
 }
 
 impl<S> Exchanges<S> {
-    /// Puts in what the stack is to know of where the request comes from.
+    /// Puts in where the request comes from.
     fn introduce(&self, parts: &mut http::request::Parts) {
         let State { connection, common, believed, .. } = &*self.state;
         let origin = forwarded::origin(connection, &parts.headers, &common.config.trusted, *believed);
-        parts.extensions.insert(Arc::clone(connection));
         parts.extensions.insert(origin);
-        parts.extensions.insert(Arrival(Instant::now()));
     }
 }
 

@@ -4,6 +4,7 @@
 //! they came: applications have their own uses for them.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue};
@@ -14,15 +15,14 @@ static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 static FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-/// Who sent this request. `believed` says whether the peer is in `trusted`, which is known once for a connection.
+/// Who sent this request, which has arrived just now. `believed` says whether the peer is in `trusted`, which is known once for a connection.
 pub(crate) fn origin(
-    connection: &Connection,
+    connection: &Arc<Connection>,
     headers: &HeaderMap,
     trusted: &Trusted,
     believed: bool,
 ) -> Origin {
-    let mut origin =
-        Origin { client: Client::Peer(connection.peer.clone()), scheme: Scheme::Http, host: None };
+    let mut origin = Origin::of(connection);
     if believed {
         let hops = believe_client(&mut origin, headers, trusted);
         match nth_from_right(headers, &FORWARDED_PROTO, hops) {
@@ -81,10 +81,10 @@ mod tests {
     use super::*;
 
     fn ask(peer: &str, trusted: &[&str], headers: &[(&'static str, &str)]) -> Origin {
-        let connection = Connection {
+        let connection = Arc::new(Connection {
             peer: Endpoint::Tcp(peer.parse().unwrap()),
             local: Endpoint::Tcp("127.0.0.1:80".parse().unwrap()),
-        };
+        });
         let trusted = Trusted::parse(trusted).unwrap();
         let mut map = HeaderMap::new();
         for (name, value) in headers {

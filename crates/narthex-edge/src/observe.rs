@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use narthex_wire::names::GRPC_STATUS;
-use narthex_wire::{Arrival, Body, BoxError, Carried, Client, Code, Flow, Origin};
+use narthex_wire::{Body, BoxError, Carried, Client, Code, Flow, Origin};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -151,9 +151,10 @@ struct Line {
 impl Line {
     fn new(request: &Request<Body>) -> Self {
         let extensions = request.extensions();
+        let origin = extensions.get::<Origin>();
         Self {
-            arrival: extensions.get().map_or_else(Instant::now, |Arrival(at)| *at),
-            client: extensions.get().map(|origin: &Origin| origin.client.clone()),
+            arrival: origin.map_or_else(Instant::now, |origin| origin.arrival),
+            client: origin.map(|origin| origin.client.clone()),
             method: request.method().clone(),
             uri: request.uri().clone(),
             version: request.version(),
@@ -258,7 +259,7 @@ mod tests {
     use futures_util::FutureExt as _;
     use http::header::CONTENT_TYPE;
     use narthex_reactor::Reactor;
-    use narthex_wire::{Connection, Endpoint, Scheme, Status};
+    use narthex_wire::{Connection, Endpoint, Status};
     use parking_lot::Mutex;
     use tracing::field::{Field, Visit};
     use tracing::span;
@@ -319,13 +320,8 @@ mod tests {
     fn request(uri: &str) -> Request<Body> {
         let mut request = Request::get(uri).body(Body::empty()).unwrap();
         let peer = Endpoint::Tcp("127.0.0.1:5000".parse().unwrap());
-        request.extensions_mut().insert(Arc::new(Connection { peer: peer.clone(), local: peer.clone() }));
-        request.extensions_mut().insert(Origin {
-            client: Client::Peer(peer),
-            scheme: Scheme::Http,
-            host: None,
-        });
-        request.extensions_mut().insert(Arrival(Instant::now()));
+        let connection = Connection { peer: peer.clone(), local: peer };
+        request.extensions_mut().insert(Origin::of(&Arc::new(connection)));
         request
     }
 
@@ -336,8 +332,8 @@ mod tests {
             roll: Roll::new(),
             date: Date::default(),
         };
-        let connection: &Arc<Connection> = request.extensions().get().unwrap();
-        State::new(Arc::new(common), Arc::clone(connection), false, false)
+        let origin: &Origin = request.extensions().get().unwrap();
+        State::new(Arc::new(common), Arc::clone(&origin.connection), false, false)
     }
 
     fn grpc(body: Body) -> Response<Body> {

@@ -31,8 +31,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 impl Bound {
     /// Listens, and serves every connection with a clone of `service`, on the reactor that the addresses were bound for.
     ///
-    /// Requests reach it with the extensions `Arc<`[`Connection`]`>`, [`Origin`](narthex_wire::Origin) and
-    /// [`Arrival`](narthex_wire::Arrival). It is called without being asked whether it is ready.
+    /// Requests reach it with the extension [`Origin`](narthex_wire::Origin). It is called without being asked whether it is ready.
     ///
     /// # Errors
     ///

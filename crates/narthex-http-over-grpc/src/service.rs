@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
-use narthex_wire::{Answered, Body, Carried, Code, Connection, Flow, Status, Trusted, is_grpc, read_unary};
+use narthex_wire::{Answered, Body, Carried, Code, Flow, Origin, Status, Trusted, is_grpc, read_unary};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -77,8 +77,8 @@ impl<S, A> HttpOverGrpc<S, A> {
             && is_grpc(request.headers())
             && request
                 .extensions()
-                .get::<Arc<Connection>>()
-                .is_some_and(|connection| self.limits.trusted.endpoint(&connection.peer))
+                .get::<Origin>()
+                .is_some_and(|origin| self.limits.trusted.endpoint(&origin.connection.peer))
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! No logic of its own: `stack.rs` is the page to read first, since it says which layers a request passes, in which order.
 
+#[expect(unsafe_code, reason = "a global allocator is unsafe by nature")]
+mod allocator;
 mod config;
 mod logging;
 mod schema;
@@ -12,7 +14,7 @@ mod stack;
 use pyo3::prelude::*;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: allocator::Allocator = allocator::Allocator;
 
 /// The whole boundary between Python and Rust; python/narthex/_native.pyi is its other description.
 #[pymodule]

@@ -28,8 +28,9 @@ enum Repr {
     Empty,
     /// Never empty.
     Full(Bytes),
-    /// Data still to be sent (empty: none) and then the trailers.
-    Trailers(Bytes, HeaderMap),
+    /// Data still to be sent (empty: none) and then the trailers. Those are boxed, since a map of headers would make every
+    /// request, response and future around them large, and all of these are moved often.
+    Trailers(Bytes, Box<HeaderMap>),
     Boxed(UnsyncBoxBody<Bytes, BoxError>),
 }
 
@@ -46,8 +47,8 @@ impl Body {
     }
 
     /// All data in one piece (which may be empty), then trailers.
-    pub const fn with_trailers(data: Bytes, trailers: HeaderMap) -> Self {
-        Self(Repr::Trailers(data, trailers))
+    pub fn with_trailers(data: Bytes, trailers: HeaderMap) -> Self {
+        Self(Repr::Trailers(data, Box::new(trailers)))
     }
 
     /// Any other body; one that has ended already, or is a [`Body`], is not boxed.
@@ -143,7 +144,7 @@ impl HttpBody for Body {
         }
         Poll::Ready(match std::mem::take(&mut self.0) {
             Repr::Full(data) => Some(Ok(Frame::data(data))),
-            Repr::Trailers(data, trailers) if data.is_empty() => Some(Ok(Frame::trailers(trailers))),
+            Repr::Trailers(data, trailers) if data.is_empty() => Some(Ok(Frame::trailers(*trailers))),
             Repr::Trailers(data, trailers) => {
                 self.0 = Repr::Trailers(Bytes::new(), trailers);
                 Some(Ok(Frame::data(data)))

@@ -1,10 +1,11 @@
 //! What the edge knows of a request's transport, and what an answer tells the edge: typed extensions.
 //!
-//! `Arc<Connection>`, [`Origin`] and [`Arrival`] are request extensions that the edge puts in; [`Flow`] is a response extension.
+//! [`Origin`] is the one request extension that the edge puts in; [`Flow`] is a response extension.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use http::uri::PathAndQuery;
@@ -50,15 +51,32 @@ pub struct Connection {
     pub local: Endpoint,
 }
 
-/// Who a request comes from, once the `X-Forwarded-*` headers of trusted peers are believed.
+/// Where a request comes from, and who from, once the `X-Forwarded-*` headers of trusted peers are believed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
+    /// The transport that it came by.
+    pub connection: Arc<Connection>,
+    /// When its head had arrived; deadlines count from it.
+    pub arrival: Instant,
     /// The client.
     pub client: Client,
     /// The scheme the client used.
     pub scheme: Scheme,
     /// The host the client asked for, where a trusted peer says that it differs from this request's own.
     pub host: Option<HeaderValue>,
+}
+
+impl Origin {
+    /// The origin of a request that arrives just now, as its transport tells it.
+    pub fn of(connection: &Arc<Connection>) -> Self {
+        Self {
+            connection: Arc::clone(connection),
+            arrival: Instant::now(),
+            client: Client::Peer(connection.peer.clone()),
+            scheme: Scheme::Http,
+            host: None,
+        }
+    }
 }
 
 /// A client: the peer itself, or the address that a trusted peer named, which has no port.
@@ -170,10 +188,6 @@ pub struct Carried {
     /// The inner response's status.
     pub status: StatusCode,
 }
-
-/// The instant a request's head had arrived; deadlines count from it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Arrival(pub Instant);
 
 #[cfg(test)]
 mod tests {

@@ -25,7 +25,7 @@ pub mod unary;
 pub use answered::Answered;
 pub use body::{Body, CollectError, Collected};
 pub use code::Code;
-pub use connection::{Arrival, Carried, Client, Connection, Endpoint, Flow, Origin, Scheme};
+pub use connection::{Carried, Client, Connection, Endpoint, Flow, Origin, Scheme};
 pub use encoding::Encoding;
 pub use protocol::is_grpc;
 pub use status::Status;

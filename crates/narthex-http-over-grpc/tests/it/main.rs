@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{HeaderMap, Request, Response};
 use narthex_http_over_grpc::{HttpOverGrpc, HttpOverGrpcLayer, METHOD_PATH};
-use narthex_wire::{Body, Connection, Endpoint, Flow, Status, Trusted, envelope};
+use narthex_wire::{Body, Connection, Endpoint, Flow, Origin, Status, Trusted, envelope};
 use prost::Message;
 use tower_layer::Layer as _;
 use tower_service::Service;
@@ -68,14 +68,14 @@ fn call(method: &str, path: &str, headers: &[(&str, &str)], body: &Oracle) -> Re
     request
         .header("x-envoy-original-method", method)
         .header("x-envoy-original-path", path)
-        .extension(connection("127.0.0.1:5"))
+        .extension(origin("127.0.0.1:5"))
         .body(Body::full(envelope::encode(&body.encode_to_vec())))
         .expect("a valid request")
 }
 
-fn connection(peer: &str) -> Arc<Connection> {
+fn origin(peer: &str) -> Origin {
     let local = Endpoint::Tcp("127.0.0.1:8080".parse().expect("an address"));
-    Arc::new(Connection { peer: Endpoint::Tcp(peer.parse().expect("an address")), local })
+    Origin::of(&Arc::new(Connection { peer: Endpoint::Tcp(peer.parse().expect("an address")), local }))
 }
 
 /// What the application sees of a call, body included.

@@ -2,11 +2,11 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{HeaderValue, Request, Version};
 use narthex_http_over_grpc::METHOD_PATH;
-use narthex_wire::{Arrival, Body, Client, Origin, Scheme, envelope};
+use narthex_wire::{Body, Client, Origin, Scheme, envelope};
 use prost::Message as _;
 use tower_service::Service as _;
 
-use crate::{Oracle, call, connection, reply, seen, stack};
+use crate::{Oracle, call, origin, reply, seen, stack};
 
 fn form() -> Oracle {
     Oracle { content_type: b"application/x-www-form-urlencoded".to_vec(), data: b"title=A&price=1".to_vec() }
@@ -93,14 +93,11 @@ fn who_the_client_is_is_carried_over() {
         client: Client::Forwarded("10.1.2.3".parse().unwrap()),
         scheme: Scheme::Https,
         host: Some(HeaderValue::from_static("shop.example")),
+        ..origin("127.0.0.1:5")
     };
-    let arrival = Arrival(std::time::Instant::now());
     request.extensions_mut().insert(origin.clone());
-    request.extensions_mut().insert(arrival);
     let request = seen(request);
     assert_eq!(request.extensions().get(), Some(&origin));
-    assert_eq!(request.extensions().get(), Some(&arrival));
-    assert_eq!(request.extensions().get(), Some(&connection("127.0.0.1:5")));
     assert_eq!(request.uri().scheme_str(), Some("https"));
 }
 
@@ -171,7 +168,7 @@ fn other_requests_are_handed_on_unchanged() {
         Request::get(METHOD_PATH).header("content-type", "application/grpc"),
         Request::post(METHOD_PATH).header("content-type", "application/json"),
     ] {
-        let request = request.extension(connection("127.0.0.1:5")).body(Body::full(Bytes::new())).unwrap();
+        let request = request.extension(origin("127.0.0.1:5")).body(Body::full(Bytes::new())).unwrap();
         let response = service.call(request).now_or_never().unwrap().unwrap();
         assert_eq!(response.headers()["grpc-message"], "Method not found!");
     }

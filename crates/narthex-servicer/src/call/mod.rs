@@ -15,7 +15,7 @@ use std::time::Instant;
 use http::Response;
 use http::request::Parts;
 use narthex_pyrt::{Job, Runtime, TaskHandle, log_exception};
-use narthex_wire::{Arrival, Body, Code, Connection, Status, timeout};
+use narthex_wire::{Body, Code, Connection, Origin, Status, timeout};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 
@@ -82,7 +82,8 @@ struct Held {
 impl Call {
     pub(crate) fn new(host: &Arc<Host>, head: Parts, method: Option<&Arc<Method>>) -> Arc<Self> {
         let deadline = timeout::parse(&head.headers).and_then(|timeout| {
-            let arrival = head.extensions.get::<Arrival>().map_or_else(Instant::now, |arrival| arrival.0);
+            let origin = head.extensions.get::<Origin>();
+            let arrival = origin.map_or_else(Instant::now, |origin| origin.arrival);
             arrival.checked_add(timeout)
         });
         Arc::new(Self {
@@ -103,7 +104,7 @@ impl Call {
     }
 
     pub(crate) fn connection(&self) -> Option<&Connection> {
-        self.head.extensions.get::<Arc<Connection>>().map(|connection| &**connection)
+        self.head.extensions.get::<Origin>().map(|origin| &*origin.connection)
     }
 
     /// The method, once it is known.

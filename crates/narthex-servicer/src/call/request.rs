@@ -154,6 +154,7 @@ impl Done {
         // Those of a coroutine take the context, those of a synchronous handler nothing, as in grpc.
         let takes_context = self.method.kind == Kind::Coroutine;
         call.over(py, takes_context.then(|| self.context.bind(py)));
+        self.ending.done();
     }
 }
 

@@ -1,0 +1,99 @@
+//! Rust's allocator: mimalloc.
+//!
+//! The mimalloc crate asks for the alignment with every block, even for one that each block has. That way costs more, and for
+//! sizes that are no power of two it may take a larger block; here only the rare types that need more go it.
+
+use std::alloc::{GlobalAlloc, Layout};
+
+use libmimalloc_sys::{
+    mi_free, mi_malloc, mi_malloc_aligned, mi_realloc, mi_realloc_aligned, mi_zalloc, mi_zalloc_aligned,
+};
+
+/// What blocks of this size and more are aligned to (`MI_MAX_ALIGN_SIZE`); smaller ones to their size's power of two.
+const NATURAL: usize = 16;
+
+/// mimalloc as the global allocator.
+pub(crate) struct Allocator;
+
+/// Whether every block of that size is aligned well enough.
+fn is_natural(size: usize, align: usize) -> bool {
+    align <= NATURAL && align <= size
+}
+
+// SAFETY: mimalloc allocates as `malloc` does: its blocks are disjoint, as large as asked for, stay until they are freed, and
+// null means that there is no memory. Their alignment is the layout's, see `is_natural`.
+unsafe impl GlobalAlloc for Allocator {
+    #[inline]
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let (size, align) = (layout.size(), layout.align());
+        let block = if is_natural(size, align) {
+            // SAFETY: it takes any size.
+            unsafe { mi_malloc(size) }
+        } else {
+            // SAFETY: it takes any size, and a layout's alignment is a power of two.
+            unsafe { mi_malloc_aligned(size, align) }
+        };
+        block.cast()
+    }
+
+    #[inline]
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        let (size, align) = (layout.size(), layout.align());
+        let block = if is_natural(size, align) {
+            // SAFETY: it takes any size.
+            unsafe { mi_zalloc(size) }
+        } else {
+            // SAFETY: it takes any size, and a layout's alignment is a power of two.
+            unsafe { mi_zalloc_aligned(size, align) }
+        };
+        block.cast()
+    }
+
+    #[inline]
+    unsafe fn dealloc(&self, block: *mut u8, _: Layout) {
+        // SAFETY: the caller says that the block came from here and is used no more; any of them may be freed like this.
+        unsafe { mi_free(block.cast()) };
+    }
+
+    #[inline]
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        let align = layout.align();
+        let block = if is_natural(size, align) {
+            // SAFETY: the caller says that the block came from here; the size may be any.
+            unsafe { mi_realloc(block.cast(), size) }
+        } else {
+            // SAFETY: as above, and a layout's alignment is a power of two.
+            unsafe { mi_realloc_aligned(block.cast(), size, align) }
+        };
+        block.cast()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_aligned_as_asked() {
+        for align in [1, 2, 4, 8, 16, 32, 64, 4096] {
+            for size in (1..300).chain([1000, 1024, 5000, 70_000, 3_000_000]) {
+                let layout = Layout::from_size_align(size, align).unwrap();
+                // SAFETY: the layout's size is not 0.
+                let block = unsafe { Allocator.alloc(layout) };
+                assert!(!block.is_null() && (block as usize).is_multiple_of(align), "{layout:?}");
+                // SAFETY: the block has this layout, and the new size is not 0.
+                let block = unsafe { Allocator.realloc(block, layout, size * 3) };
+                assert!(!block.is_null() && (block as usize).is_multiple_of(align), "{layout:?}");
+                // SAFETY: the block has this layout since it was made larger, and is used no more.
+                unsafe { Allocator.dealloc(block, Layout::from_size_align(size * 3, align).unwrap()) };
+                // SAFETY: the layout's size is not 0.
+                let zeroed = unsafe { Allocator.alloc_zeroed(layout) };
+                assert!((zeroed as usize).is_multiple_of(align), "{layout:?}");
+                // SAFETY: the block has that many bytes, all of them initialized.
+                assert!(unsafe { std::slice::from_raw_parts(zeroed, size) }.iter().all(|byte| *byte == 0));
+                // SAFETY: the block has this layout and is used no more.
+                unsafe { Allocator.dealloc(zeroed, layout) };
+            }
+        }
+    }
+}
