@@ -7,9 +7,9 @@
 //!
 //! The crate does not accept connections and knows nothing of gRPC; the dispatch in front decides what comes here.
 
-mod address;
 mod app;
 mod body;
+mod ends;
 mod error;
 mod exchange;
 mod job;

@@ -8,7 +8,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
-use crate::address::Addresses;
+use crate::ends::Begun;
 
 /// The version of the HTTP specification that the scope announces: 2.4 and later promise that `send` raises `OSError` once
 /// the client is gone.
@@ -16,11 +16,10 @@ const SPEC_VERSION: &str = "2.5";
 
 /// What is the same in every scope, or in most.
 pub(crate) struct ScopeTemplate {
-    common: Py<PyDict>,
+    begun: Begun,
     /// `scope["asgi"]`, which each scope has a copy of: an application may write into its own.
     asgi: Py<PyDict>,
     root_path: String,
-    addresses: Addresses,
 }
 
 impl ScopeTemplate {
@@ -45,7 +44,7 @@ impl ScopeTemplate {
         {
             common.set_item(name, py.None())?;
         }
-        Ok(Self { common: common.unbind(), asgi: asgi.unbind(), root_path, addresses: Addresses::default() })
+        Ok(Self { begun: Begun::new(common), asgi: asgi.unbind(), root_path })
     }
 
     /// The scope of a request.
@@ -55,8 +54,8 @@ impl ScopeTemplate {
         head: &request::Parts,
         state: &Py<PyDict>,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let scope = self.common.bind(py).copy()?;
         let origin = head.extensions.get::<Origin>();
+        let scope = self.begun.scope(py, origin)?;
         scope.set_item(intern!(py, "asgi"), self.asgi.bind(py).copy()?)?;
         if head.version != Version::HTTP_11 {
             scope.set_item(intern!(py, "http_version"), http_version(py, head.version))?;
@@ -74,11 +73,6 @@ impl ScopeTemplate {
             scope.set_item(intern!(py, "query_string"), PyBytes::new(py, query.as_bytes()))?;
         }
         scope.set_item(intern!(py, "headers"), headers(py, head, origin)?)?;
-        let addresses = &self.addresses;
-        if let Some(origin) = origin {
-            scope.set_item(intern!(py, "client"), addresses.client(py, &origin.client)?)?;
-            scope.set_item(intern!(py, "server"), addresses.endpoint(py, &origin.connection.local)?)?;
-        }
         scope.set_item(intern!(py, "state"), state.bind(py).copy()?)?;
         Ok(scope)
     }

@@ -68,23 +68,30 @@ impl TaskHandle {
 pub(crate) struct TaskStarter {
     make: Py<PyAny>,
     kwargs: Option<Py<PyDict>>,
+    /// Tasks run at once, to where they first have to wait.
+    eager: bool,
 }
 
 impl TaskStarter {
     /// A task factory of the user's is honoured; otherwise tasks start eagerly from Python 3.12 on, which saves a turn of
-    /// the loop for each request.
+    /// the loop for each request. Before that they have one name, since asyncio would write a number into each.
     pub(crate) fn new(event_loop: &Bound<'_, PyAny>) -> PyResult<Self> {
         let py = event_loop.py();
         let factory = event_loop.call_method0(intern!(py, "get_task_factory"))?;
-        let (make, kwargs) = if py.version_info() >= (3, 12) && factory.is_none() {
-            let kwargs = PyDict::new(py);
-            kwargs.set_item("loop", event_loop)?;
+        if !factory.is_none() {
+            let make = event_loop.getattr("create_task")?.unbind();
+            return Ok(Self { make, kwargs: None, eager: false });
+        }
+        let eager = py.version_info() >= (3, 12);
+        let kwargs = PyDict::new(py);
+        kwargs.set_item("loop", event_loop)?;
+        if eager {
             kwargs.set_item("eager_start", true)?;
-            (py.import("asyncio")?.getattr("Task")?, Some(kwargs.unbind()))
         } else {
-            (event_loop.getattr("create_task")?, None)
-        };
-        Ok(Self { make: make.unbind(), kwargs })
+            kwargs.set_item("name", "narthex")?;
+        }
+        let make = py.import("asyncio")?.getattr("Task")?.unbind();
+        Ok(Self { make, kwargs: Some(kwargs.unbind()), eager })
     }
 
     fn start<'py>(&self, coroutine: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
@@ -110,8 +117,7 @@ impl Runtime {
                 return None;
             }
         };
-        if self.starter.kwargs.is_some()
-            && task.call_method0(intern!(py, "done")).is_ok_and(|done| done.is(true_of(py)))
+        if self.starter.eager && task.call_method0(intern!(py, "done")).is_ok_and(|done| done.is(true_of(py)))
         {
             done(py, Outcome::of(&task));
             return None;
