@@ -7,19 +7,19 @@
 
 use std::collections::VecDeque;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use async_task::{Runnable, Task};
-use parking_lot::Mutex;
 use pin_project_lite::pin_project;
 use slab::Slab;
 
+use crate::panics::contain;
 use crate::protocol::{Notify, Protocol};
 use crate::shared::Shared;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicUsize, Ordering};
 
 /// The runnable tasks and who looks after them.
 #[derive(Debug, Default)]
@@ -112,9 +112,10 @@ impl Executor {
         state.alive.iter_mut().filter_map(|(_, waker)| waker.take()).collect()
     }
 
-    /// Takes one task, to drop it.
-    pub(crate) fn pop(&self) -> Option<Runnable> {
-        self.state.lock().protocol.pop()
+    /// Takes one task, to drop it; `Err` says whether others are alive that are not queued.
+    pub(crate) fn pop(&self) -> Result<Runnable, bool> {
+        let mut state = self.state.lock();
+        state.protocol.pop().ok_or(!state.alive.is_empty())
     }
 
     fn enlist(&self) -> usize {
@@ -145,7 +146,7 @@ where
         return async_task::spawn(future, drop).1;
     }
     let place = shared.executor.enlist();
-    let future = Listed { future, _place: Place { shared: Arc::clone(shared), place } };
+    let future = Listed { future: Some(future), _place: Place { shared: Arc::clone(shared), place } };
     let scheduler = Arc::clone(shared);
     let (runnable, task) = async_task::spawn(future, move |runnable| scheduler.schedule(runnable));
     match shared.executor.launch(place, runnable) {
@@ -158,25 +159,26 @@ where
 
 /// Polls a task. A panic ends that task alone: its future is dropped while unwinding.
 pub(crate) fn run(runnable: Runnable) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| runnable.run())) {
-        let message = panic
-            .downcast_ref::<&'static str>()
-            .copied()
-            .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-            .unwrap_or("(the panic carried no text)");
-        tracing::error!(
-            panic = message,
-            "bug: a task of the reactor panicked and was dropped; the others go on"
-        );
-    }
+    contain("a task of the reactor panicked and was dropped; the others go on", || {
+        runnable.run();
+    });
 }
 
 pin_project! {
     /// A task's future, which has a place in the list of those alive as long as it exists.
     struct Listed<F> {
         #[pin]
-        future: F,
+        future: Option<F>,
         _place: Place,
+    }
+
+    impl<F> PinnedDrop for Listed<F> {
+        fn drop(this: Pin<&mut Self>) {
+            // A panic that left this destructor would abort the process: async-task has no other way.
+            contain("a task of the reactor panicked while it was dropped; the others go on", || {
+                this.project().future.set(None);
+            });
+        }
     }
 }
 
@@ -184,7 +186,8 @@ impl<F: Future> Future for Listed<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        self.project().future.poll(context)
+        let future = self.project().future.as_pin_mut();
+        future.expect("only the destructor takes it").poll(context)
     }
 }
 

@@ -14,15 +14,15 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
-use parking_lot::Mutex;
 use rustix::io::Errno;
 use slab::Slab;
 
 use crate::poller::Event;
 use crate::shared::Shared;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 const READY: u64 = 1;
 const ENDED: u64 = 2;
@@ -123,7 +123,8 @@ impl Direction {
     fn mark(&self, ended: bool, wakers: &mut Vec<Waker>) {
         let bits = if ended { READY | ENDED } else { READY };
         // Only a driver marks, and there is one at a time; others only clear bits, so the update settles at once.
-        self.state.update(Ordering::AcqRel, Ordering::Acquire, |state| state.wrapping_add(EVENT) | bits);
+        let next = |state: u64| Some(state.wrapping_add(EVENT) | bits);
+        let _ = self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, next);
         if let Some(waker) = self.waker.lock().take() {
             wakers.push(waker);
         }
@@ -193,6 +194,11 @@ impl Io {
             return Err(error);
         }
         Ok(Self { shared: Arc::clone(shared), source, key, fd })
+    }
+
+    #[cfg(all(test, loom))]
+    pub(crate) fn key(&self) -> u64 {
+        self.key
     }
 
     /// Tries `call` while the descriptor may be readable. `drained` says of a result that there was no more to read.

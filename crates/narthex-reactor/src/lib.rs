@@ -33,14 +33,22 @@ compile_error!("narthex-reactor runs on Linux only so far: its poller and its ti
 mod executor;
 mod fork;
 mod hyper_rt;
+#[cfg(all(test, loom))]
+mod interleavings;
 mod io;
 pub mod net;
+mod panics;
+#[cfg(not(all(test, loom)))]
 mod poller;
 mod protocol;
 mod reactor;
 mod shared;
+mod sync;
 mod timer;
 mod wheel;
+
+#[cfg(all(test, loom))]
+use interleavings::poller;
 
 pub use async_task::Task;
 pub use hyper_rt::{ReactorExecutor, ReactorTimer};

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_task::Task;
-use parking_lot::MutexGuard;
 
 use crate::executor;
+use crate::panics::contain;
 use crate::shared::{DriverState, Shared};
+use crate::sync::{MutexGuard, yield_now};
 use crate::timer::Sleep;
 
 /// Tasks polled between two looks at the clock.
@@ -112,14 +113,19 @@ impl Reactor {
     /// Not to be called inside a task (see [`driver`](Self::driver)).
     pub fn close(&self) {
         let driver = self.driver();
-        if driver.state.is_none() {
+        if driver.guard.is_none() {
             return;
         }
         for waker in self.shared.executor.close() {
             waker.wake();
         }
-        while let Some(runnable) = self.shared.executor.pop() {
-            drop(runnable);
+        loop {
+            match self.shared.executor.pop() {
+                Ok(runnable) => drop(runnable),
+                // Another thread is about to queue a task that it has woken, or to drop one that was refused.
+                Err(true) => yield_now(),
+                Err(false) => return,
+            }
         }
     }
 
@@ -205,16 +211,21 @@ impl Allowance {
 /// If something is runnable then and nobody attends or waits for the right, the descriptor becomes readable.
 pub struct Driver<'a> {
     shared: &'a Arc<Shared>,
-    /// None in a forked child, which drives nothing.
-    state: Option<MutexGuard<'a, DriverState>>,
+    /// None in a forked child, which drives nothing; see [`state`](Self::state) for one forked later.
+    guard: Option<MutexGuard<'a, DriverState>>,
 }
 
 impl<'a> Driver<'a> {
-    fn begin(shared: &'a Arc<Shared>, state: Option<MutexGuard<'a, DriverState>>) -> Self {
-        if state.is_some() {
+    fn begin(shared: &'a Arc<Shared>, guard: Option<MutexGuard<'a, DriverState>>) -> Self {
+        if guard.is_some() {
             shared.executor.begin();
         }
-        Self { shared, state }
+        Self { shared, guard }
+    }
+
+    /// What it drives with; nothing where the right was inherited by a fork.
+    fn state(&mut self) -> Option<&mut DriverState> {
+        self.guard.as_deref_mut().filter(|_| self.shared.is_ours())
     }
 
     /// Polls the tasks that are runnable, takes what the poller has without blocking, fires timers, and so on, until the
@@ -254,7 +265,7 @@ impl<'a> Driver<'a> {
     /// Drives, and sleeps in the poller when nothing is runnable, until another thread asks for the right to drive or
     /// `stop` says so. `stop` is looked at after each batch of tasks and each sleep, see [`Reactor::interrupt`].
     pub fn run_until_asked(&mut self, stop: impl Fn() -> bool) {
-        if self.state.is_none() {
+        if self.state().is_none() {
             return;
         }
         loop {
@@ -272,8 +283,8 @@ impl<'a> Driver<'a> {
 
     /// Looks at the poller and wakes what waited for what it reports; false if that failed.
     fn poll(&mut self, block: bool) -> bool {
-        let Some(state) = self.state.as_deref_mut() else { return false };
         let shared = self.shared;
+        let Some(state) = self.state() else { return false };
         let waited = shared.poller.wait(&mut state.events, block);
         shared.executor.waited();
         if let Err(error) = waited {
@@ -284,22 +295,24 @@ impl<'a> Driver<'a> {
             shared.timers.fire(&shared.poller, &mut state.wakers);
         }
         for waker in state.wakers.drain(..) {
-            waker.wake();
+            // Edges are reported once: whoever is not woken now waits for ever.
+            contain("a waker panicked; what it would have woken is lost", || waker.wake());
         }
         true
     }
 
     /// Polls tasks until none is runnable, the allowance is used, or (if `polite`) another thread wants to drive.
     fn run(&mut self, allowance: &mut Allowance, polite: bool) -> Ran {
-        let Some(state) = self.state.as_deref_mut() else { return Ran::Nothing };
-        let executor = &self.shared.executor;
+        let shared = self.shared;
+        let Some(state) = self.state() else { return Ran::Nothing };
+        let executor = &shared.executor;
         let mut ran = Ran::Nothing;
         while executor.take(&mut state.batch) {
             ran = Ran::All;
             while let Some(runnable) = state.batch.pop_front() {
                 executor.count_batch(state.batch.len());
                 executor::run(runnable);
-                if allowance.spend() || (polite && self.shared.wanted()) {
+                if allowance.spend() || (polite && shared.wanted()) {
                     return if executor.put_back(&mut state.batch) { Ran::Some } else { Ran::All };
                 }
             }
@@ -320,8 +333,11 @@ enum Ran {
 
 impl Drop for Driver<'_> {
     fn drop(&mut self) {
-        // Before the mutex is let go of, so that it cannot undo what a successor says of itself.
-        if self.state.is_some() {
+        if !self.shared.is_ours() {
+            // To unlock would be to look for waiting threads, which are the parent's.
+            std::mem::forget(self.guard.take());
+        } else if self.guard.is_some() {
+            // Before the mutex is let go of, so that it cannot undo what a successor says of itself.
             self.shared.notify(self.shared.executor.end(self.shared.wanted()));
         }
     }

@@ -2,17 +2,17 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Waker;
 
 use async_task::Runnable;
-use parking_lot::Mutex;
 
 use crate::executor::Executor;
 use crate::fork::Process;
 use crate::io::Sources;
 use crate::poller::{Events, Poller};
 use crate::protocol::Notify;
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 use crate::timer::Timers;
 
 /// The reactor itself; a [`Reactor`](crate::Reactor) is a handle on it.
@@ -86,7 +86,7 @@ impl Shared {
     }
 
     /// Locks the right to drive, having asked whoever has it to give it back.
-    pub(crate) fn lock_driver(&self) -> parking_lot::MutexGuard<'_, DriverState> {
+    pub(crate) fn lock_driver(&self) -> MutexGuard<'_, DriverState> {
         if let Some(state) = self.driver.try_lock() {
             return state;
         }

@@ -13,10 +13,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
-
 use crate::poller::Poller;
 use crate::shared::Shared;
+use crate::sync::Mutex;
 use crate::wheel::{Entry, Wheel};
 
 /// What a wait longer than the clock can tell becomes.

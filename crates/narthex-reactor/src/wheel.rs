@@ -191,6 +191,7 @@ mod tests {
 
     proptest! {
         #[test]
+        #[cfg_attr(miri, ignore = "it has no unsafe code, and takes hours under Miri")]
         fn it_does_what_a_sorted_map_does(steps in steps()) {
             let mut wheel = Wheel::default();
             let mut model = BTreeMap::new();

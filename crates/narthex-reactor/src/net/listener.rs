@@ -135,21 +135,18 @@ fn socket(family: AddressFamily, protocol: Option<rustix::net::Protocol>) -> Res
 }
 
 fn accept(fd: BorrowedFd<'_>) -> Result<(OwnedFd, Option<rustix::net::SocketAddrAny>), Errno> {
-    loop {
-        match rustix::net::acceptfrom_with(fd, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
-            Err(error) if is_the_connections(error) => {}
-            result => return result,
-        }
-    }
+    // Tried again by `Io`, as an interrupted call is, so that a flood of broken connections cannot keep its task running.
+    rustix::net::acceptfrom_with(fd, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)
+        .map_err(|error| if is_the_connections(error) { Errno::INTR } else { error })
 }
 
-/// Whether accept(2) reported an error of the connection it took from the backlog: that one is gone, the next may do.
+/// Whether accept(2) reported an error of the connection it took from the backlog: that one is gone, the next may do. Not
+/// `EPERM` and `EACCES`: a security module refuses the call so, before it takes anything, and would do so again at once.
 fn is_the_connections(error: Errno) -> bool {
     matches!(
         error,
         Errno::CONNABORTED
             | Errno::CONNRESET
-            | Errno::PERM
             | Errno::PROTO
             | Errno::NOPROTOOPT
             | Errno::NETDOWN

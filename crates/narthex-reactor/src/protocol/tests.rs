@@ -221,11 +221,13 @@ fn explore(attends: bool) -> usize {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "it has no unsafe code, and takes hours under Miri")]
 fn no_order_of_steps_loses_a_wake() {
     assert!(explore(false) > 1000);
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "it has no unsafe code, and takes hours under Miri")]
 fn no_order_of_steps_loses_a_wake_while_the_pump_attends() {
     assert!(explore(true) > 1000);
 }

@@ -9,5 +9,6 @@ mod outer;
 mod sockets;
 mod stalls;
 mod standby;
+mod stress;
 mod tasks;
 mod timers;

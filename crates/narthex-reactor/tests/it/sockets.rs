@@ -378,6 +378,30 @@ fn a_socket_may_be_waited_for_where_nobody_drives() {
 }
 
 #[test]
+fn a_waker_that_panics_costs_the_others_no_event() {
+    struct Bad;
+    impl std::task::Wake for Bad {
+        fn wake(self: std::sync::Arc<Self>) {
+            panic!("on purpose");
+        }
+    }
+    let outer = Outer::new();
+    let (first, mut first_far) = pair(&outer);
+    let (second, mut second_far) = pair(&outer);
+    let bad = std::sync::Arc::new(Bad).into();
+    let context = std::task::Context::from_waker(&bad);
+    assert!(first.poll_read(&context, &mut [MaybeUninit::uninit()]).is_pending());
+    let reader = outer.reactor.spawn(async move { second.read(&mut [0; 8]).await.unwrap() });
+    outer.settle();
+    // Both events are taken by one look at the poller, that of the bad waker first.
+    first_far.write_all(b"x").unwrap();
+    second_far.write_all(b"word").unwrap();
+    outer.run_until(|| reader.is_finished());
+    assert_eq!(crate::outer::output(reader), 4);
+    outer.settle();
+}
+
+#[test]
 fn closed_sockets_leave_nothing_behind() {
     let outer = Outer::new();
     let (listener, address) = tcp(&outer.reactor);

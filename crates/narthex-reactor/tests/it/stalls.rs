@@ -13,10 +13,14 @@ use narthex_reactor::{Budget, Reactor, Turn};
 use crate::outer::{Outer, STALL};
 
 /// xorshift64: the same numbers for the same seed.
-struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed.max(1)) // Zero would stay zero.
+    }
+
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -90,7 +94,7 @@ fn clients(reactor: &Reactor) -> Vec<thread::JoinHandle<()>> {
 }
 
 /// What the pump does in its turns: budgets of all sizes, Python in between that wakes tasks, or nothing.
-fn pump(outer: &Outer, random: &mut Random) {
+pub(crate) fn pump(outer: &Outer, random: &mut Random) {
     let budget =
         Budget { tasks: usize::try_from(random.below(4)).unwrap() + 1, time: Duration::from_millis(1) };
     match random.below(4) {
@@ -112,6 +116,21 @@ fn pump(outer: &Outer, random: &mut Random) {
         }
         _ => drop(outer.reactor.driver()),
     }
+}
+
+/// A thread that drives when the descriptor is readable and nobody else does, until asked.
+pub(crate) fn standby(reactor: &Reactor, stop: &Arc<AtomicBool>) -> thread::JoinHandle<()> {
+    let watch = Outer { reactor: reactor.clone(), budget: Budget::default() };
+    let stop = Arc::clone(stop);
+    thread::spawn(move || {
+        while !stop.load(Ordering::SeqCst) {
+            if watch.wait(Duration::from_millis(20))
+                && let Some(mut driver) = watch.reactor.try_driver()
+            {
+                driver.run_until_asked(|| stop.load(Ordering::SeqCst));
+            }
+        }
+    })
 }
 
 #[test]
@@ -136,19 +155,7 @@ fn no_wake_is_lost_with_one_thread_that_drives() {
 fn no_wake_is_lost_with_a_standby() {
     let outer = Outer::new();
     let stop = Arc::new(AtomicBool::new(false));
-    let standby = thread::spawn({
-        let (reactor, stop) = (outer.reactor.clone(), Arc::clone(&stop));
-        move || {
-            let watch = Outer { reactor, budget: Budget::default() };
-            while !stop.load(Ordering::SeqCst) {
-                if watch.wait(Duration::from_millis(20))
-                    && let Some(mut driver) = watch.reactor.try_driver()
-                {
-                    driver.run_until_asked(|| stop.load(Ordering::SeqCst));
-                }
-            }
-        }
-    });
+    let standby = standby(&outer.reactor, &stop);
     let clients = clients(&outer.reactor);
     let mut random = Random(4711);
     while !clients.iter().all(thread::JoinHandle::is_finished) {

@@ -181,6 +181,40 @@ fn a_panic_ends_its_task_alone() {
 }
 
 #[test]
+fn a_panic_in_a_destructor_ends_its_task_alone() {
+    struct Bad;
+    impl Drop for Bad {
+        fn drop(&mut self) {
+            panic!("on purpose");
+        }
+    }
+    let outer = Outer::new();
+    let returns = outer.reactor.spawn(async {
+        let _bad = Bad;
+    });
+    let bad = Bad;
+    let panics = outer.reactor.spawn(poll_fn(move |_| -> Poll<()> {
+        let _held = &bad;
+        panic!("on purpose, and then once more");
+    }));
+    let cancelled = outer.reactor.spawn(async {
+        let _bad = Bad;
+        pending::<()>().await;
+    });
+    let closed = outer.reactor.spawn(async {
+        let _bad = Bad;
+        pending::<()>().await;
+    });
+    outer.settle();
+    assert!(returns.is_finished() && panics.is_finished() && !closed.is_finished());
+    drop(cancelled);
+    outer.settle();
+    assert_eq!(outer.block_on(async { 4 }), 4);
+    outer.reactor.close();
+    assert!(closed.is_finished());
+}
+
+#[test]
 fn dropping_a_task_cancels_it() {
     let outer = Outer::new();
     let dropped = Arc::new(AtomicBool::new(false));
@@ -226,6 +260,45 @@ fn close_drops_what_waits_and_what_is_runnable_and_refuses_more() {
     let refused = outer.reactor.spawn(async move { drop(late) });
     assert!(refused.is_finished() && flags[2].load(Ordering::SeqCst));
     outer.settle();
+}
+
+#[test]
+fn close_waits_for_a_wake_that_is_on_its_way() {
+    let rounds = if cfg!(miri) { 20 } else { 5000 };
+    let barrier = Arc::new(std::sync::Barrier::new(2));
+    let wakers = Arc::new(Mutex::new(None::<Waker>));
+    let other = thread::spawn({
+        let (barrier, wakers) = (Arc::clone(&barrier), Arc::clone(&wakers));
+        move || {
+            for _ in 0..rounds {
+                barrier.wait();
+                let waker = wakers.lock().unwrap().take().expect("the task waits");
+                waker.wake();
+                barrier.wait();
+            }
+        }
+    });
+    for round in 0..rounds {
+        let outer = Outer::new();
+        let dropped = Arc::new(AtomicBool::new(false));
+        let (guard, place) = (OnDrop(Arc::clone(&dropped)), Arc::clone(&wakers));
+        let waiting = poll_fn(move |context| {
+            let _held = &guard;
+            *place.lock().unwrap() = Some(context.waker().clone());
+            Poll::<()>::Pending
+        });
+        outer.reactor.spawn(waiting).detach();
+        outer.settle();
+        barrier.wait();
+        for _ in 0..round % 97 {
+            std::hint::spin_loop();
+        }
+        outer.reactor.close();
+        let ended = dropped.load(Ordering::SeqCst);
+        barrier.wait();
+        assert!(ended && outer.reactor.runnable() == 0, "round {round}: a task outlived close");
+    }
+    other.join().unwrap();
 }
 
 #[test]
