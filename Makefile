@@ -102,6 +102,10 @@ $(TOOLS)/bin/grpcurl:
 		echo "There is no Go to build grpcurl with; its tests will be listed as not run."; \
 	fi
 
+.PHONY: sanitize
+sanitize: ## Run the reactor's tests under loom, ThreadSanitizer and Miri, those of them that can be had
+	@$(PYTHON) scripts/sanitize.py $(RESULTS)
+
 .PHONY: lint
 lint: lint-rust lint-python ## Check format, lints, types and dependency rules
 

@@ -4,8 +4,13 @@
 //! not while an earlier notification is still to be seen. In every other case there is a thread that looks at the queue
 //! before it sleeps: a driver comes here to leave or to park, and finds what was pushed before.
 //!
-//! Each method is one step, taken under the executor's mutex; what it says to do (notify, block) is done after it. The
-//! tests walk through every order in which such steps can meet. Nothing here locks, blocks, or knows what it queues.
+//! Each method is one step, taken under the executor's mutex; what it says to do (notify, block) is done after it. Nothing
+//! here locks, blocks, or knows what it queues.
+//!
+//! It is checked twice. The tests here walk through every order in which such steps can meet, without a bound on
+//! preemptions, but with the threads and what is around them as a model, and as if memory had one order. The tests in
+//! `interleavings` run the real driver, executor and sockets under loom, which knows the weaker orders of memory too,
+//! but fewer threads and preemptions.
 
 use std::collections::VecDeque;
 

@@ -63,6 +63,7 @@ fn a_wake_from_another_thread_reaches_an_idle_loop() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri cannot watch the descriptor")]
 fn wakes_while_attended_are_told_when_the_promise_ends() {
     let outer = Outer::new();
     let gate = Gate::default();
@@ -117,6 +118,7 @@ fn a_used_budget_leaves_it_readable() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri has no timerfd")]
 fn time_is_a_budget_too_and_a_task_that_wakes_itself_starves_nobody() {
     let outer = Outer::new();
     let forever = outer.reactor.spawn(poll_fn(|context| {

@@ -1,0 +1,112 @@
+"""Runs the reactor's tests under loom, Miri and ThreadSanitizer, and says which of them could not run here, and why.
+
+loom needs no more than Cargo; the others need the nightly toolchain with the components `miri` and `rust-src`, which are
+installed if rustup may. What did not run is written as cargo writes an ignored test, for `not_run.py`.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+NIGHTLY = os.environ.get("NIGHTLY", "nightly")
+TARGET = "x86_64-unknown-linux-gnu"
+CRATE = ["--locked", "-p", "narthex-reactor"]
+
+
+class CannotRunError(Exception):
+    """A tool is not to be had on this machine."""
+
+
+def component(name: str) -> None:
+    """Makes sure that the nightly toolchain has a component."""
+    if shutil.which("rustup") is None:
+        raise CannotRunError(f"no rustup to install {name} of the nightly toolchain with")
+    for command in (
+        ["rustup", "toolchain", "install", NIGHTLY, "--profile", "minimal", "--no-self-update"],
+        ["rustup", "component", "add", "--toolchain", NIGHTLY, name],
+    ):
+        # An installed toolchain is not updated: what passed yesterday is what runs today.
+        if command[1] == "toolchain" and run_quietly(["rustup", "run", NIGHTLY, "rustc", "--version"]) is None:
+            continue
+        if (problem := run_quietly(command)) is not None:
+            raise CannotRunError(f"{name} of the {NIGHTLY} toolchain could not be installed: {problem}")
+
+
+def run_quietly(command: list[str]) -> str | None:
+    """The last line of what a command that failed says."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    return None if done.returncode == 0 else (lines or ["no reason given"])[-1]
+
+
+def cargo(target: Path, *arguments: str, **environment: str) -> None:
+    """A run of cargo, in a target directory of its own so that the flags of one do not rebuild the others."""
+    subprocess.run(["cargo", *arguments], env=os.environ | environment | {"CARGO_TARGET_DIR": str(target)}, check=True)
+
+
+def loom(target: Path) -> None:
+    """Every order of the steps of the wake-up protocol and of readiness, on the real code."""
+    cargo(target, "test", *CRATE, "--lib", "interleavings", RUSTFLAGS="--cfg loom")
+
+
+def thread_sanitizer(target: Path) -> None:
+    """Data races: all tests, with a standard library that is instrumented too."""
+    component("rust-src")
+    cargo(
+        target,
+        f"+{NIGHTLY}",
+        "test",
+        *CRATE,
+        "-Zbuild-std",
+        f"--target={TARGET}",
+        "--tests",
+        RUSTFLAGS="-Zsanitizer=thread",
+        TSAN_OPTIONS="second_deadlock_stack=1",
+    )
+
+
+def miri(target: Path) -> None:
+    """Undefined behaviour: the tests of tasks, on Miri's own epoll; it has no sockets and no timerfd."""
+    component("miri")
+    cargo(
+        target,
+        f"+{NIGHTLY}",
+        "miri",
+        "test",
+        *CRATE,
+        "--test=it",
+        "tasks::",
+        MIRIFLAGS="-Zmiri-disable-isolation",
+        RUST_BACKTRACE="0",  # Miri is slow to make one, and some tests panic on purpose.
+    )
+
+
+def main(results: Path) -> int:
+    """Runs them all; the number that failed."""
+    results.mkdir(parents=True, exist_ok=True)
+    root = Path(os.environ.get("CARGO_TARGET_DIR", "target"))
+    left_out: list[str] = []
+    failed = 0
+    for tool in (loom, thread_sanitizer, miri):
+        start = time.monotonic()
+        name = tool.__name__
+        print(f"---- {name}", flush=True)
+        try:
+            tool(root / name)
+        except (CannotRunError, subprocess.TimeoutExpired) as reason:
+            left_out.append(f"test sanitize::{name} ... ignored, {reason}")
+            print(f"not run: {reason}")
+        except subprocess.CalledProcessError as error:
+            failed += 1
+            print(f"{name} failed: {error}", file=sys.stderr)
+        else:
+            print(f"{name} passed in {time.monotonic() - start:.0f} s", flush=True)
+    (results / "sanitize.log").write_text("".join(f"{line}\n" for line in left_out))
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
