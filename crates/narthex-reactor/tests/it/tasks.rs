@@ -183,6 +183,7 @@ fn a_panic_ends_its_task_alone() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri takes minutes for the backtrace of a panic within a panic")]
 fn a_panic_in_a_destructor_ends_its_task_alone() {
     struct Bad;
     impl Drop for Bad {
