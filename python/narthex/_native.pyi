@@ -58,6 +58,12 @@ class Server:
         True if all that was in flight ended by itself.
         """
 
+    def limit_stop(self, timeout: float, early_code: int) -> None:
+        """Ends the process if Python is still away from the event loop when the time for stopping is over; needs no loop itself.
+
+        The exit code is 0, or ``early_code`` where nothing is served yet.
+        """
+
     def take_absorbed_exit(self) -> bool:
         """Whether a ``SystemExit`` or ``KeyboardInterrupt`` that left the loop was raised by a call, and has ended that already."""
 

@@ -53,6 +53,8 @@ class Config:
     """How long a request's body may pause."""
     keep_alive_timeout: float = 75.0
     """How long a connection may be idle between requests."""
+    application_close_timeout: float | None = None
+    """How long the application may go on once the client has left before the response was complete; None: for ever."""
     api_prefixes: tuple[str, ...] = ()
     """Below these paths what no route matches is a google.rpc.Status, not the application's."""
     http_over_grpc: bool = False
@@ -117,6 +119,9 @@ def _config(reader: "_Reader") -> Config:
         header_timeout=reader.one("header_timeout", parse_duration, default.header_timeout),
         body_timeout=reader.one("body_timeout", parse_duration, default.body_timeout),
         keep_alive_timeout=reader.one("keep_alive_timeout", parse_duration, default.keep_alive_timeout),
+        application_close_timeout=reader.one(
+            "application_close_timeout", lambda text: parse_duration(text, zero=True), default.application_close_timeout
+        ),
         api_prefixes=reader.each("api_prefix", _api_prefix, given.get("api_prefix") or []),
         http_over_grpc=_flag(given, "http_over_grpc", default.http_over_grpc),
         http_over_grpc_from=_trusted(reader, default.http_over_grpc_from),

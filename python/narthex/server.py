@@ -58,7 +58,7 @@ def serve(options: Options, problems: list[Problem]) -> int:
             _leave(_stopped_early(signals))
         server = _prepare(options, loop, loaded, problems)
         try:
-            signals.watch(loop)
+            signals.watch(loop, lambda: server.limit_stop(options.config.graceful_timeout, signals.exit_code))
             code, finished = _drive(loop, server, loop.create_task(_run(server, options, signals)))
         finally:
             server.close()
@@ -72,8 +72,10 @@ def _drive(loop: asyncio.AbstractEventLoop, server: "Server", life: asyncio.Task
     """Runs the loop until the server's life is over, whatever a handler raises.
 
     asyncio lets ``SystemExit`` and ``KeyboardInterrupt`` out of the loop besides failing the task. Where the task is a call,
-    the call has failed and that is all: a request must not end the process. Any other task's exit is meant.
+    the call has failed and that is all: a request must not end the process. Any other task's exit is meant. So is that of a
+    process forked in a task, which has nothing to tidy up here: it all belongs to its parent.
     """
+    process = os.getpid()
     meant: list[BaseException] = []
 
     def judge(error: BaseException) -> None:
@@ -85,12 +87,21 @@ def _drive(loop: asyncio.AbstractEventLoop, server: "Server", life: asyncio.Task
         try:
             return loop.run_until_complete(life)
         except (SystemExit, KeyboardInterrupt) as error:
+            if os.getpid() != process:
+                _leave(_status(error))
             if life.done() or error in meant:
                 raise
             # The native half learns of a task's end by its callbacks, which the exit has kept from running: they are in the
             # loop's queue, before this. A run of the loop just for them could be left by the next call's exit, and uvloop
             # would then take the end of that run for the end of the next.
             loop.call_soon(judge, error)
+
+
+def _status(error: SystemExit | KeyboardInterrupt) -> int:
+    """What a process exits with that this exception ended."""
+    if isinstance(error, SystemExit):
+        return error.code & 0xFF if isinstance(error.code, int) else int(error.code is not None)
+    return EXIT_FAILED
 
 
 def loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
@@ -122,7 +133,7 @@ def _prepare(options: Options, loop: asyncio.AbstractEventLoop, loaded: Loaded, 
         registrar.services,
         collected.file_descriptor_set,
     )
-    found = [*problems, *loaded.problems]
+    found = [*problems, *loaded.problems, *_interpreter_problems()]
     found += [Problem(where, what, hint) for where, what, hint in server.prepare()]
     if found:
         server.close()
@@ -131,6 +142,14 @@ def _prepare(options: Options, loop: asyncio.AbstractEventLoop, loaded: Loaded, 
     for note in [*loaded.notes, *map(_without_descriptor, collected.missing)]:
         LOGGER.warning(note)
     return server
+
+
+def _interpreter_problems() -> list[Problem]:
+    # The native half asks a free-threaded interpreter to take the GIL back; only an explicit wish keeps it from doing so.
+    if getattr(sys, "_is_gil_enabled", lambda: True)():
+        return []
+    hint = "Leave PYTHON_GIL=0 and -X gil=0 out, or use the usual build of Python."
+    return [Problem("the interpreter", "runs without its GIL, which Narthex does not support yet", hint)]
 
 
 def _without_descriptor(service: str) -> str:

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from types import FrameType
 from typing import Any, Final, Self
 
@@ -32,6 +32,7 @@ class Signals:
         self._first: signal.Signals | None = None
         self._interrupting = False
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping: Callable[[], object] | None = None
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
@@ -63,13 +64,16 @@ class Signals:
         finally:
             self._interrupting = False
 
-    def watch(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Has a signal wake the loop; one that has come already counts."""
+    def watch(self, loop: asyncio.AbstractEventLoop, stopping: Callable[[], object]) -> None:
+        """Has a signal wake the loop; one that has come already counts.
+
+        ``stopping`` is called by the first one at once, also where the loop is kept from noticing.
+        """
         for number in _SIGNALS:
             loop.add_signal_handler(number, self._ask, signal.Signals(number))
             # Again: the loop has put its own in the place, and the user's code may have done so.
             signal.signal(number, self._on_signal)
-        self._loop = loop
+        self._loop, self._stopping = loop, stopping
         if self._first is not None:
             self.asked.set()
 
@@ -87,5 +91,7 @@ class Signals:
         if self._loop is not None and not self._loop.is_closed():
             # The loop's own handler is not told of a signal that meets it between two runs.
             self._loop.call_soon_threadsafe(self.asked.set)
+            if self._stopping is not None:
+                self._stopping()
         if self._interrupting:
             raise Interrupted

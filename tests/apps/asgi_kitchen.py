@@ -1,5 +1,7 @@
 """The kitchen-sink ASGI application: one small function for each thing that a test looks at, by path."""
 
+import asgi_departures
+import asgi_fork
 import asgi_libraries
 import asgi_load
 import asgi_receive
@@ -7,7 +9,7 @@ import asgi_scope
 import asgi_send
 from asgi_common import ROUTES, answer
 
-__all__ = ["app", "asgi_libraries", "asgi_load", "asgi_receive", "asgi_scope", "asgi_send"]
+__all__ = ["app", "asgi_departures", "asgi_fork", "asgi_libraries", "asgi_load", "asgi_receive", "asgi_scope", "asgi_send"]
 
 
 async def app(scope, receive, send):

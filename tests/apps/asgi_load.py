@@ -1,6 +1,9 @@
 """Much at once: memory, blocking handlers, the life of tasks."""
 
 import asyncio
+import ctypes
+import os
+import sys
 import time
 from pathlib import Path
 
@@ -48,14 +51,37 @@ async def sent(scope, receive, send):
     await answer(send, before)
 
 
+IMPORTED = """
+from pathlib import Path
+path = Path(__file__).with_name("release")
+path.with_suffix(".busy").touch()
+while not path.exists():
+    pass
+"""
+
+
 @route
 async def block(scope, receive, send):
     """Keeps the event loop's thread busy, as no application should, until the file is there; makes one when it begins."""
-    path = Path(query(scope, "file"))
-    path.with_suffix(".busy").touch()
-    while not path.exists():
-        if query(scope, "how") == "sleeps":
-            time.sleep(0.001)
+    path, how = Path(query(scope, "file")), query(scope, "how")
+    if how == "imports":
+        path.with_name("blocking_import.py").write_text(IMPORTED)
+        sys.path.insert(0, str(path.parent))
+        sys.modules.pop("blocking_import", None)
+        import blocking_import  # noqa: F401
+
+        sys.path.remove(str(path.parent))
+    elif how == "holds":
+        # C code that keeps the interpreter to itself, until there is something in the pipe.
+        pipe = os.open(path, os.O_RDWR)
+        path.with_suffix(".busy").touch()
+        assert ctypes.PyDLL(None).read(pipe, ctypes.create_string_buffer(1), 1) == 1
+        os.close(pipe)
+    else:
+        path.with_suffix(".busy").touch()
+        while not path.exists():
+            if how == "sleeps":
+                time.sleep(0.001)
     await answer(send, b"blocked")
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import os
 import select
 import threading
 
@@ -77,11 +78,16 @@ def go():
 
 @pytest.fixture
 def blocking(dial, tmp_path):
-    """A context in which a request keeps the server's event loop busy, in one of two ways: it sleeps or it spins."""
+    """A context in which a request keeps the server's event loop busy.
+
+    It ``sleeps``, ``spins``, ``imports`` a module that takes long, or is in C code that ``holds`` the interpreter.
+    """
 
     @contextlib.contextmanager
     def block(server, how="sleeps"):
         release = tmp_path / "release"
+        if how == "holds":
+            os.mkfifo(release)
         connection = dial(server)
         connection.request(f"/block?how={how}&file={release}")
         pause = threading.Event()
@@ -92,7 +98,11 @@ def blocking(dial, tmp_path):
             # What was done was done meanwhile: there is no answer yet.
             assert not select.select([connection.socket], [], [], 0)[0]
         finally:
-            release.touch()
+            if how == "holds":
+                with release.open("wb") as pipe:
+                    pipe.write(b"x")
+            else:
+                release.touch()
         assert connection.response().body == b"blocked"
 
     return block

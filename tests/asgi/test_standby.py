@@ -11,9 +11,9 @@ def server(serve, request):
         yield server
 
 
-@pytest.fixture(params=["sleeps", "spins"])
+@pytest.fixture(params=["sleeps", "spins", "holds", "imports"])
 def how(request):
-    """A handler that waits outside the interpreter, and one that never lets go of it for long."""
+    """Outside the interpreter, never letting go of it for long, not letting go of it at all, and in an import."""
     return request.param
 
 

@@ -6,30 +6,7 @@ import subprocess
 import sys
 import time
 
-import grpc
 import httpx
-import pytest
-
-
-@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
-def test_an_exit_in_a_request_is_a_500_and_no_more(serve, loop):
-    with serve("exits:app", "--loop", loop) as server, server.client() as client:
-        for path in ("/exit", "/exit/later", "/interrupt", "/interrupt/later"):
-            assert client.get(path).status_code == 500, path
-            assert client.get("/").text == "still here"
-        assert "SystemExit: 7" in server.stderr()
-        assert server.stop() == 0
-
-
-@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
-@pytest.mark.parametrize("request_", [b"", b"later"])
-def test_an_exit_in_a_call_is_its_status_and_no_more(serve, loop, request_):
-    with serve("--grpc", "exits:register", "--loop", loop) as server, grpc.insecure_channel(server.target) as channel:
-        with pytest.raises(grpc.RpcError) as raised:
-            channel.unary_unary("/test.Exits/Exit")(request_, timeout=10)
-        assert raised.value.code() is grpc.StatusCode.UNKNOWN
-        assert channel.unary_unary("/test.Exits/Echo")(b"here", timeout=10) == b"here"
-        assert server.stop() == 0
 
 
 def test_an_exit_in_the_lifespans_start_is_a_failed_start(narthex, apps):

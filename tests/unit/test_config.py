@@ -43,7 +43,7 @@ def test_every_option(tmp_path):
         *("--no-reflection", "--log-level", "DEBUG", "--no-access-log", "--graceful-timeout", "0", "--max-body", "1g"),
         *("--grpc-max-message", "8m", "--header-timeout", "1", "--body-timeout", "2s", "--keep-alive-timeout", "3m"),
         *("--api-prefix", "/api/", "--api-prefix", "/v2", "--http-over-grpc", "--http-over-grpc-from", "unix,10.0.0.0/8"),
-        *("--http-over-grpc-from", "::1"),
+        *("--http-over-grpc-from", "::1", "--application-close-timeout", "1.5"),
     )
     assert options == config.Options(
         app="a:b",
@@ -65,6 +65,7 @@ def test_every_option(tmp_path):
             header_timeout=1,
             body_timeout=2,
             keep_alive_timeout=180,
+            application_close_timeout=1.5,
             api_prefixes=("/api", "/v2"),
             http_over_grpc=True,
             http_over_grpc_from=("unix", "10.0.0.0/8", "::1/128"),

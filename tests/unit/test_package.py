@@ -1,5 +1,6 @@
 """What ``import narthex`` gives, and what it does not load."""
 
+import ctypes
 import subprocess
 import sys
 
@@ -30,3 +31,25 @@ def test_import_loads_nothing_heavy():
     script = "import sys, narthex; print(*{'narthex._native', 'asyncio', 'importlib.metadata'}.intersection(sys.modules))"
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=20, text=True, check=True)
     assert ended.stdout == "\n"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="interpreters before 3.13 have no slot for it")
+def test_a_free_threaded_interpreter_takes_its_gil_back():
+    """The slot Py_mod_gil (4) of the module's definition is Py_MOD_GIL_USED (0)."""
+    from narthex import _native
+
+    class Slot(ctypes.Structure):
+        _fields_ = (("slot", ctypes.c_int), ("value", ctypes.c_void_p))
+
+    class Definition(ctypes.Structure):
+        _fields_ = (("before", ctypes.c_void_p * 9), ("slots", ctypes.POINTER(Slot)))
+
+    definition_of = ctypes.pythonapi.PyModule_GetDef
+    definition_of.restype, definition_of.argtypes = ctypes.POINTER(Definition), [ctypes.py_object]
+    slots = definition_of(_native).contents.slots
+    values = {}
+    for slot in slots:
+        if slot.slot == 0:
+            break
+        values[slot.slot] = slot.value or 0
+    assert values[4] == 0

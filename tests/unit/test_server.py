@@ -42,6 +42,9 @@ class Native(types.ModuleType):
                 native.events.append("serve")
                 self.loop.call_soon(os.kill, os.getpid(), signal.SIGTERM)
 
+            def limit_stop(self, timeout, early_code):
+                native.events.append(f"limit {timeout:g} {early_code}")
+
             async def shutdown(self, timeout):
                 native.events.append(f"shutdown {timeout:g}")
                 return shutdown
@@ -91,7 +94,7 @@ def options(tmp_path):
 def test_life(native, options, loop, capsys):
     fake = native()
     assert server.serve(options(loop=loop), []) == 0
-    assert fake.events == ["logging info", "prepare", "startup", "serve", "shutdown 7", "close"]
+    assert fake.events == ["logging info", "prepare", "startup", "serve", "limit 7 143", "shutdown 7", "close"]
     config, made_on, app, methods, generic, services, descriptors = fake.made
     assert config == Config(graceful_timeout=7)
     assert type(made_on).__module__.partition(".")[0] == loop
@@ -178,7 +181,7 @@ def left(monkeypatch):
 
 @pytest.mark.parametrize(
     ("behaviour", "code", "last"),
-    [({"shutdown": False}, 0, "shutdown 7"), ({"startup": hanging}, 143, "startup")],
+    [({"shutdown": False}, 0, "shutdown 7"), ({"startup": hanging}, 143, "limit 7 143")],
 )
 def test_what_did_not_finish_is_not_waited_for(native, options, left, behaviour, code, last):
     fake = native(**behaviour)
@@ -245,7 +248,7 @@ from narthex.signals import Signals
 import asyncio
 
 async def main(signals):
-    signals.watch(asyncio.get_running_loop())
+    signals.watch(asyncio.get_running_loop(), lambda: None)
     os.kill(os.getpid(), signal.{first})
     await signals.asked.wait()
     print(signals.name, flush=True)
@@ -264,3 +267,11 @@ def test_second_signal_ends_a_busy_process(first, second, code):
     assert ended.stdout == f"{first}\n"
     assert ended.stderr == "Ended at once by a second signal\n"
     assert ended.returncode == code
+
+
+def test_an_interpreter_without_its_gil_is_refused(options, native, monkeypatch):
+    native()
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
+    with pytest.raises(StartupError) as raised:
+        server.serve(options(), [])
+    assert [problem.where for problem in raised.value.problems] == ["the interpreter"]

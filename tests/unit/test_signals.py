@@ -13,9 +13,11 @@ from narthex.signals import Signals
 def test_a_signal_between_two_runs_of_the_loop(name):
     loop = loop_factory(name)()
     with Signals() as signals:
-        signals.watch(loop)
+        stopping = []
+        signals.watch(loop, lambda: stopping.append(signals.name))
         loop.run_until_complete(asyncio.sleep(0))
         os.kill(os.getpid(), signal.SIGTERM)
         loop.run_until_complete(asyncio.wait_for(signals.asked.wait(), 10))
         assert signals.name == "SIGTERM"
+        assert stopping == ["SIGTERM"]
     loop.close()

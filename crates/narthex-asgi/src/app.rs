@@ -1,6 +1,7 @@
 //! The application object and what is the same for all its requests.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use narthex_pyrt::Runtime;
 use pyo3::prelude::*;
@@ -15,6 +16,8 @@ pub struct AppOptions {
     pub root_path: String,
     /// The largest request body; unlimited if `None`, since the application reads it as a stream.
     pub max_body: Option<u64>,
+    /// How long an application may go on after its client has left before its response was complete; for ever if `None`.
+    pub close_timeout: Option<Duration>,
 }
 
 /// An ASGI application on its event loop. Cheap to clone.
@@ -28,6 +31,7 @@ pub(crate) struct Inner {
     /// The lifespan's state: filled by the application at start-up, copied into each scope.
     pub(crate) state: Py<PyDict>,
     pub(crate) max_body: Option<u64>,
+    pub(crate) close_timeout: Option<Duration>,
 }
 
 impl std::fmt::Debug for App {
@@ -68,6 +72,7 @@ impl App {
             template: ScopeTemplate::new(py, options.root_path)?,
             state: PyDict::new(py).unbind(),
             max_body: options.max_body,
+            close_timeout: options.close_timeout,
         })))
     }
 }

@@ -6,10 +6,11 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use narthex_pyrt::{Outcome, Runtime};
+use narthex_pyrt::{Outcome, Runtime, TaskHandle};
 use narthex_wire::Body;
 use parking_lot::{Mutex, MutexGuard};
 use pyo3::Python;
@@ -51,6 +52,14 @@ pub(crate) struct State {
     /// `receive` and `send` wait here.
     pub(crate) receivers: Option<Arc<Receivers>>,
     pub(crate) senders: Waiting,
+    /// The application's call, until it has ended; only where there is a time limit for it after its client's departure.
+    call: Option<Abandonable>,
+}
+
+/// A call of the application that is not to go on for long once nobody waits for its response.
+pub(crate) struct Abandonable {
+    pub(crate) task: TaskHandle,
+    pub(crate) grace: Duration,
 }
 
 /// A response for the connection.
@@ -99,6 +108,7 @@ impl Exchange {
                 buffered: 0,
                 receivers: None,
                 senders: Waiting::default(),
+                call: None,
             }),
         })
     }
@@ -108,7 +118,7 @@ impl Exchange {
     }
 
     /// The connection dropped the response: the application gets `http.disconnect`, and `OSError` from `send`.
-    pub(crate) fn client_gone(&self) {
+    pub(crate) fn client_gone(self: &Arc<Self>) {
         let mut state = self.lock();
         if matches!(state.response, Outbound::Complete) && state.chunks.is_empty() && state.ready.is_none() {
             return;
@@ -120,15 +130,50 @@ impl Exchange {
             std::mem::replace(&mut state.request, Inbound::Ended),
         );
         let (receivers, senders) = (state.receivers.clone(), state.senders.take());
+        let grace = state.call.as_ref().map(|call| call.grace);
         drop(state);
         drop(dropped);
         receivers.into_iter().for_each(Wake::wake);
         senders.wake();
+        if let Some(grace) = grace {
+            self.cancel_after(grace);
+        }
+    }
+
+    /// The application goes on, and has a time limit after its client's departure.
+    pub(crate) fn keep(self: &Arc<Self>, call: Abandonable) {
+        let grace = call.grace;
+        let mut state = self.lock();
+        state.call = Some(call);
+        // While it was called for the first time.
+        let gone = state.client_gone;
+        drop(state);
+        if gone {
+            self.cancel_after(grace);
+        }
+    }
+
+    /// Cancels the call after `grace`, unless it or its response is complete by then.
+    fn cancel_after(self: &Arc<Self>, grace: Duration) {
+        let exchange = Arc::downgrade(self);
+        let sleep = self.runtime.reactor().sleep(grace);
+        let cancel = async move {
+            sleep.await;
+            let Some(exchange) = exchange.upgrade() else { return };
+            let mut state = exchange.lock();
+            let call = if matches!(state.response, Outbound::Complete) { None } else { state.call.take() };
+            drop(state);
+            if let Some(call) = call {
+                tracing::info!("the client left {grace:?} ago and the application goes on: it is cancelled");
+                call.task.cancel_soon(&exchange.runtime);
+            }
+        };
+        self.runtime.reactor().spawn(cancel).detach();
     }
 
     /// The connection dropped the response's body before its end. Where a length was declared and is reached, that is no
     /// departure: HTTP/1 has no use for the body's end then.
-    pub(crate) fn body_dropped(&self) {
+    pub(crate) fn body_dropped(self: &Arc<Self>) {
         let mut state = self.lock();
         if !matches!(state.response, Outbound::Streaming { remaining: Some(0), .. })
             || !state.chunks.is_empty()
@@ -165,10 +210,12 @@ impl Exchange {
 
     /// The application returned, raised or was cancelled.
     pub(crate) fn finished(&self, py: Python<'_>, outcome: &Outcome<'_>) {
-        let (over, complete, gone) = {
-            let state = self.lock();
-            (state.is_over(), matches!(state.response, Outbound::Complete), state.client_gone)
+        let (over, complete, gone, call) = {
+            let mut state = self.lock();
+            let complete = matches!(state.response, Outbound::Complete);
+            (state.is_over(), complete, state.client_gone, state.call.take())
         };
+        drop(call);
         match outcome {
             Outcome::Raised(error) => match Departure::of(py, error) {
                 Departure::Is => tracing::debug!("the client left before the application was done"),

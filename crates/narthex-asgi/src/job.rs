@@ -8,7 +8,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::app::App;
-use crate::exchange::Exchange;
+use crate::exchange::{Abandonable, Exchange};
 use crate::message::Outgoing;
 use crate::receive::Receive;
 use crate::send::{Drained, Sent, send};
@@ -31,10 +31,13 @@ impl Job for CallApp {
             Err(error) => return self.exchange.finished(py, &Outcome::Raised(error)),
         };
         let exchange = Arc::clone(&self.exchange);
-        // The handle is not kept: an ASGI application is never cancelled because its client left (`http.disconnect` tells
-        // it), only at shutdown, by the runtime.
-        let _running =
+        let running =
             runtime.call(Role::Request, &coroutine, move |py, outcome| exchange.finished(py, &outcome));
+        // Without a timeout the handle is not kept: an ASGI application is then never cancelled because its client left
+        // (`http.disconnect` tells it), only at shutdown, by the runtime.
+        if let Some((task, grace)) = running.zip(self.app.0.close_timeout) {
+            self.exchange.keep(Abandonable { task, grace });
+        }
     }
 }
 

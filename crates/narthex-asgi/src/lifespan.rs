@@ -91,6 +91,11 @@ impl Lifespan {
         Ok(answer)
     }
 
+    /// Whether the application was told to end and has not yet done so.
+    pub fn is_stopping(&self) -> bool {
+        matches!(self.shared.state.lock().phase, Phase::Stopping | Phase::ShutdownSent)
+    }
+
     /// Tells the application to end. The asyncio future ends when it has, `None` if there is nothing to wait for; a failure
     /// that the application reports is logged, since nothing can be done about it any more.
     pub fn shutdown<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
@@ -143,6 +148,12 @@ impl Shared {
     fn ended(&self, py: Python<'_>, outcome: &Outcome<'_>) {
         let phase = self.state.lock().phase;
         let mut report = Report::Ended;
+        if matches!(outcome, Outcome::Cancelled) {
+            // While it starts or stops only the application itself can have raised it, which is no way of not taking part.
+            if !matches!(phase, Phase::Up | Phase::Over) {
+                report = Report::Failed("CancelledError".to_owned());
+            }
+        }
         if let Outcome::Raised(error) = outcome {
             let starting = matches!(phase, Phase::Starting | Phase::StartupSent);
             if starting && !error.is_instance_of::<PyException>(py) {

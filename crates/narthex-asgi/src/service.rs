@@ -61,7 +61,8 @@ impl Service<Request<Body>> for AppService {
 ///
 /// # Cancel safety
 ///
-/// Dropping it means that the client is gone: the application gets `http.disconnect`, and is not cancelled.
+/// Dropping it means that the client is gone: the application gets `http.disconnect`, and is not cancelled,
+/// or only after [`AppOptions::close_timeout`](crate::AppOptions::close_timeout).
 pub struct ResponseFuture {
     /// Until the response is handed over.
     exchange: Option<Arc<Exchange>>,

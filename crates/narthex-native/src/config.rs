@@ -16,7 +16,7 @@ const DEFAULT_MAX_BODY: usize = 16 * 1024 * 1024;
 pub(crate) struct Config {
     addresses: Vec<String>,
     uds: Option<PathBuf>,
-    pub(crate) root_path: String,
+    root_path: String,
     forwarded_allow_ips: Vec<String>,
     pub(crate) reflection: bool,
     pub(crate) access_log: bool,
@@ -25,6 +25,7 @@ pub(crate) struct Config {
     header_timeout: f64,
     body_timeout: f64,
     keep_alive_timeout: f64,
+    application_close_timeout: Option<f64>,
     pub(crate) api_prefixes: Vec<String>,
     http_over_grpc: bool,
     http_over_grpc_from: Vec<String>,
@@ -66,8 +67,17 @@ impl Config {
     }
 
     /// The limit for bodies that the application reads as a stream.
-    pub(crate) fn max_stream_body(&self) -> Option<u64> {
+    fn max_stream_body(&self) -> Option<u64> {
         self.max_body.map(|limit| limit as u64)
+    }
+
+    /// What concerns the application.
+    pub(crate) fn app(&self) -> narthex_asgi::AppOptions {
+        narthex_asgi::AppOptions {
+            root_path: self.root_path.clone(),
+            max_body: self.max_stream_body(),
+            close_timeout: self.application_close_timeout.map(seconds),
+        }
     }
 
     /// The edge's part.

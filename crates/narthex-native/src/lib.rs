@@ -17,7 +17,10 @@ use pyo3::prelude::*;
 static ALLOCATOR: allocator::Allocator = allocator::Allocator;
 
 /// The whole boundary between Python and Rust; python/narthex/_native.pyi is its other description.
-#[pymodule]
+///
+/// `gil_used`: a free-threaded interpreter takes the GIL back when it imports this. Lanes, pump and servicers' state were never
+/// proven without it.
+#[pymodule(gil_used = true)]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("ClientDisconnected", module.py().get_type::<narthex_asgi::ClientDisconnected>())?;

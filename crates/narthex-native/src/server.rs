@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use narthex_asgi::{App, AppOptions, AppService, Lifespan};
+use narthex_asgi::{App, AppService, Lifespan};
 use narthex_edge::{BindProblem, Bound as BoundSockets, Serving};
 use narthex_pyrt::{Runtime, RuntimeOptions};
 use narthex_reactor::Reactor;
@@ -16,7 +16,7 @@ use pyo3::types::PyMapping;
 
 use crate::config::{Config, Problem};
 use crate::schema::Schema;
-use crate::shutdown::{End, drain};
+use crate::shutdown::{End, drain, leave_a_stuck_loop};
 use crate::stack::{self, Parts};
 
 /// A server; see python/narthex/server.py for who calls what.
@@ -68,8 +68,7 @@ impl Server {
     ) -> PyResult<Self> {
         let py = r#loop.py();
         let runtime = Runtime::new(r#loop, Reactor::new()?, RuntimeOptions::default())?;
-        let options = AppOptions { root_path: config.root_path.clone(), max_body: config.max_stream_body() };
-        let app = app.map(|app| App::new(Arc::clone(&runtime), &app, options)).transpose()?;
+        let app = app.map(|app| App::new(Arc::clone(&runtime), &app, config.app())).transpose()?;
         let lifespan = app.clone().map(|app| Arc::new(Lifespan::new(app)));
         let registry = Arc::new(Registry::new(py, methods, generic_handlers)?);
         let state = Mutex::default();
@@ -154,6 +153,15 @@ impl Server {
         Ok(answer)
     }
 
+    /// A stop was asked for: ends the process once the time for it is over and Python does not come back to the event loop,
+    /// with `early_code` where nothing is served yet.
+    fn limit_stop(&self, timeout: f64, early_code: i32) {
+        let code = if matches!(&*self.state.lock(), State::Serving(_)) { 0 } else { early_code };
+        let timeout = Duration::try_from_secs_f64(timeout).unwrap_or(Duration::MAX);
+        let guard = leave_a_stuck_loop(Arc::clone(&self.runtime), self.lifespan.clone(), timeout, code);
+        self.runtime.reactor().spawn(guard).detach();
+    }
+
     /// Whether an exit that left the event loop was the end of a call, and no more.
     fn take_absorbed_exit(&self) -> bool {
         self.runtime.take_absorbed_exit()
@@ -161,6 +169,10 @@ impl Server {
 
     /// Releases the loop and the threads.
     fn close(&self, py: Python<'_>) {
+        if !self.runtime.reactor().is_ours() {
+            // In a forked child: the sockets are its parent's, and its locks may be for ever.
+            return;
+        }
         let state = std::mem::replace(&mut *self.state.lock(), State::Closed);
         if let State::Serving(active) = &state {
             active.serving.abort();

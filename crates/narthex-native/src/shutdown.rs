@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -38,6 +39,50 @@ pub(crate) async fn drain(runtime: Arc<Runtime>, serving: Option<Serving>, mut e
         before(&runtime, Instant::now() + CANCEL_GRACE, runtime.idle()).await;
     }
     runtime.push(end);
+}
+
+/// Ends the process when Python does not come back to the event loop, though the time for stopping is over.
+///
+/// A handler that never returns would keep the server from stopping for ever: everything else of a shutdown needs the loop.
+/// This runs on the standby then, whatever Python does meanwhile.
+pub(crate) async fn leave_a_stuck_loop(
+    runtime: Arc<Runtime>,
+    lifespan: Option<Arc<Lifespan>>,
+    timeout: Duration,
+    code: i32,
+) {
+    runtime.reactor().sleep(timeout).await;
+    loop {
+        // The lifespan's shutdown has its own time, and may keep the loop as long.
+        let ending = lifespan.as_ref().is_some_and(|lifespan| lifespan.is_stopping());
+        let patience = if ending { timeout.max(CANCEL_GRACE) } else { CANCEL_GRACE };
+        let alive = Arc::new(AtomicBool::new(false));
+        runtime.push(Alive(Arc::clone(&alive)));
+        runtime.reactor().sleep(patience).await;
+        if !alive.load(Ordering::Acquire) {
+            tracing::warn!(
+                "the application has kept the event loop busy for {patience:?} after the time for stopping was over: \
+                 the process ends without it"
+            );
+            leave(code);
+        }
+    }
+}
+
+/// Ends the process as `os._exit` does: nothing that would wait for Python is called.
+#[expect(unsafe_code, reason = "only libc offers an exit without exit handlers")]
+fn leave(code: i32) -> ! {
+    // SAFETY: `_exit` has no preconditions; it is callable from any thread at any time and does not return.
+    unsafe { libc::_exit(code) }
+}
+
+/// Says that the event loop runs its callbacks.
+struct Alive(Arc<AtomicBool>);
+
+impl Job for Alive {
+    fn run(self: Box<Self>, _: Python<'_>, _: &Arc<Runtime>) {
+        self.0.store(true, Ordering::Release);
+    }
 }
 
 /// Whether `future` was done in time.

@@ -13,6 +13,7 @@ mod attach;
 mod awaitable;
 mod bytes;
 mod error;
+mod fork;
 mod inbox;
 mod lanes;
 mod pump;

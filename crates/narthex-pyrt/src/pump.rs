@@ -42,6 +42,11 @@ impl Runtime {
     ///
     /// What is left over makes one of the two descriptors readable, so the loop calls again after its other callbacks.
     fn pump(self: &Arc<Self>, py: Python<'_>) {
+        if self.is_forked() {
+            // Called by the parent's descriptors. A look at anything else might be at what another thread of the parent has
+            // locked.
+            return;
+        }
         if self.pump_is_running() {
             // A handler runs an event loop inside the event loop; the outer pump goes on when it returns.
             return;
@@ -79,6 +84,7 @@ impl Runtime {
                     }
                 }
             }
+            self.end_if_forked(py, None);
             if !items.is_empty() {
                 self.inbox.put_back(&mut items);
             }

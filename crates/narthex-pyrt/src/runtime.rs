@@ -48,6 +48,7 @@ pub struct Runtime {
     event_loop: Py<PyAny>,
     create_future: Py<PyAny>,
     pub(crate) starter: TaskStarter,
+    context: Py<PyAny>,
     tasks: Mutex<Tasks>,
     lanes: Lanes,
     /// A coroutine of ours ended by `SystemExit` or the like, which asyncio lets out of the loop as well.
@@ -106,6 +107,7 @@ impl Runtime {
             scratch: Mutex::default(),
             create_future: event_loop.getattr(intern!(py, "create_future"))?.unbind(),
             starter: TaskStarter::new(event_loop)?,
+            context: py.import("contextvars")?.call_method0("copy_context")?.unbind(),
             event_loop: event_loop.clone().unbind(),
             tasks: Mutex::default(),
             lanes: Lanes::new(options),
@@ -129,6 +131,12 @@ impl Runtime {
         self.event_loop.bind(py)
     }
 
+    /// A copy of the context (`contextvars`) that the runtime was made in, for one call on a lane: it sees what the
+    /// application has set when it was loaded, as coroutines do, and what it sets itself does not reach the next call.
+    pub fn context_copy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.context.bind(py).call_method0(intern!(py, "copy"))
+    }
+
     /// A new future of the event loop.
     pub fn create_future<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.create_future.bind(py).call0()
@@ -147,12 +155,23 @@ impl Runtime {
         }
         // Work may have come before anyone watched: look once.
         event_loop.call_method1(intern!(py, "call_soon"), (&pump,))?;
+        crate::fork::watch(py, self)?;
         *attached = Some(Attached { pump: pump.unbind(), standby: Standby::start(Arc::clone(self))? });
         Ok(())
     }
 
+    /// Whether [`start`](Self::start) has come and [`stop`](Self::stop) has not.
+    pub(crate) fn is_started(&self) -> bool {
+        self.attached.lock().is_some()
+    }
+
     /// Ends what [`start`](Self::start) began and the lanes; idempotent. On the loop's thread.
+    ///
+    /// A forked child has neither threads to wait for nor an event loop of its own: nothing happens there.
     pub fn stop(&self, py: Python<'_>) {
+        if self.is_forked() {
+            return;
+        }
         let Some(attached) = self.attached.lock().take() else { return };
         for descriptor in self.descriptors() {
             let removed = self.event_loop.bind(py).call_method1(intern!(py, "remove_reader"), (descriptor,));

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use pyo3::exceptions::PyException;
 use pyo3::exceptions::asyncio::CancelledError;
+use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -24,7 +24,7 @@ pub enum Outcome<'py> {
 }
 
 impl<'py> Outcome<'py> {
-    fn of(task: &Bound<'py, PyAny>) -> Self {
+    pub(crate) fn of(task: &Bound<'py, PyAny>) -> Self {
         match task.call_method0(intern!(task.py(), "result")) {
             Ok(value) => Self::Returned(value),
             Err(error) if error.is_instance_of::<CancelledError>(task.py()) => Self::Cancelled,
@@ -109,7 +109,17 @@ impl Runtime {
         F: FnOnce(Python<'_>, Outcome<'_>) + Send + 'static,
     {
         let py = coroutine.py();
-        let task = match self.starter.start(coroutine) {
+        let started = self.starter.start(coroutine);
+        if self.is_forked() {
+            let task = started.as_ref().map(Outcome::of);
+            let error = match &task {
+                Err(error) => Some(*error),
+                Ok(Outcome::Raised(error)) => Some(error),
+                Ok(Outcome::Returned(_) | Outcome::Cancelled) => None,
+            };
+            self.end_if_forked(py, error);
+        }
+        let task = match started {
             Ok(task) => task,
             // Also `SystemExit` and `KeyboardInterrupt`, which an eager start lets through: they end the call, no more.
             Err(error) => {
@@ -138,6 +148,11 @@ fn true_of(py: Python<'_>) -> Bound<'_, PyAny> {
     pyo3::types::PyBool::new(py, true).to_owned().into_any()
 }
 
+/// Whether asyncio lets the exception out of the event loop besides giving it to the task.
+fn leaves_the_loop(py: Python<'_>, error: &PyErr) -> bool {
+    error.is_instance_of::<PySystemExit>(py) || error.is_instance_of::<PyKeyboardInterrupt>(py)
+}
+
 type Done = Box<dyn FnOnce(Python<'_>, Outcome<'_>) + Send>;
 
 /// The task's done callback.
@@ -154,7 +169,9 @@ impl OnDone {
         let py = task.py();
         let done = self.done.lock().take();
         let outcome = Outcome::of(task);
-        if matches!(&outcome, Outcome::Raised(error) if !error.is_instance_of::<PyException>(py)) {
+        self.runtime
+            .end_if_forked(py, if let Outcome::Raised(error) = &outcome { Some(error) } else { None });
+        if matches!(&outcome, Outcome::Raised(error) if leaves_the_loop(py, error)) {
             self.runtime.absorb_exit();
         }
         if let Some(done) = done {

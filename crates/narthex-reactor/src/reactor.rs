@@ -102,6 +102,11 @@ impl Reactor {
         }
     }
 
+    /// Whether this is the process that the reactor was made in, and not a child forked from it. As cheap as a load.
+    pub fn is_ours(&self) -> bool {
+        self.shared.is_ours()
+    }
+
     /// How many tasks are scheduled and not polled.
     pub fn runnable(&self) -> usize {
         if self.shared.is_ours() { self.shared.executor.runnable() } else { 0 }

@@ -102,8 +102,12 @@ impl Incoming {
         };
         let returned = method
             .deserialize(py, &message)
-            .and_then(|request| in_context_copy(method.handler(py), &request, &context))
+            .and_then(|request| {
+                let copy = call.runtime().context_copy(py)?;
+                copy.call_method1(intern!(py, "run"), (method.handler(py), request, &context))
+            })
             .and_then(|returned| Ok((is_awaitable(&returned)?, returned)));
+        call.runtime().end_if_forked(py, returned.as_ref().err());
         let done = Done { ending, method, context: context.unbind(), at: Place::Lane };
         match returned {
             Ok((true, awaitable)) => {
@@ -175,18 +179,6 @@ impl Job for Follow {
             Err(error) => done.end(py, Outcome::Raised(error)),
         }
     }
-}
-
-/// Calls the handler in a copy of the lane's context, so that context variables it sets do not reach the next call.
-fn in_context_copy<'py>(
-    handler: &Bound<'py, PyAny>,
-    request: &Bound<'py, PyAny>,
-    context: &Bound<'py, PyAny>,
-) -> PyResult<Bound<'py, PyAny>> {
-    static COPY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let py = handler.py();
-    let copy = COPY.import(py, "contextvars", "copy_context")?.call0()?;
-    copy.call_method1(intern!(py, "run"), (handler, request, context))
 }
 
 fn is_awaitable(object: &Bound<'_, PyAny>) -> PyResult<bool> {
