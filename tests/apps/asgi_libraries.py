@@ -37,6 +37,83 @@ async def with_timeout(scope, receive, send):
 
 
 @route
+async def current_task(scope, receive, send):
+    """The task that a handler runs in is one like any other, whether it was started eagerly or by the loop."""
+    first = asyncio.current_task()
+    facts = [isinstance(first, asyncio.Task), first in asyncio.all_tasks(), first.get_loop() is asyncio.get_running_loop()]
+    child = asyncio.create_task(inner())
+    await asyncio.sleep(0)
+    facts += [asyncio.current_task() is first, await child is child]
+    # Outside of any task there is none, also where a handler's eager start was interrupted by its first wait.
+    outside = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_soon(lambda: outside.set_result(asyncio.current_task() is None))
+    facts.append(await outside)
+    first.cancel()
+    try:
+        await asyncio.sleep(60)
+    except asyncio.CancelledError:
+        facts += [first.cancelling() == 1, first.uncancel() == 0]
+    await answer(send, facts)
+
+
+async def inner():
+    return asyncio.current_task()
+
+
+@route
+async def failing_group(scope, receive, send):
+    """A child that fails ends the wait of its siblings, here one in receive."""
+    await receive()
+
+    async def fails():
+        raise ValueError("on purpose")
+
+    siblings = []
+    try:
+        async with asyncio.TaskGroup() as group:
+            siblings.append(group.create_task(receive()))
+            group.create_task(fails())
+    except* ValueError as errors:
+        caught = [str(error) for error in errors.exceptions]
+    await answer(send, [caught, siblings[0].cancelled()])
+
+
+@route
+async def nested_timeouts(scope, receive, send):
+    """The outer one is over; the inner one must not take it for its own."""
+    await receive()
+    ends = []
+    try:
+        async with asyncio.timeout(0.01):
+            try:
+                async with asyncio.timeout(60):
+                    await receive()
+            except TimeoutError:
+                ends.append("inner")
+    except TimeoutError:
+        ends.append("outer")
+    await answer(send, ends)
+
+
+@route
+async def anyio_scopes(scope, receive, send):
+    """A scope that is cancelled from without, with a shielded one in it."""
+    await receive()
+    ends = []
+    with anyio.CancelScope() as outer:
+        outer.cancel()
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(0)
+            ends.append("shielded")
+        await receive()
+        ends.append("never")
+    with anyio.move_on_after(0.01) as late:
+        with anyio.fail_after(60):
+            await receive()
+    await answer(send, [*ends, outer.cancelled_caught, late.cancelled_caught])
+
+
+@route
 async def anyio_group(scope, receive, send):
     """As Starlette streams: one task listens for the disconnect, the other sends and then cancels it."""
 

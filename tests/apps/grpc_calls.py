@@ -14,6 +14,7 @@ import json
 import threading
 import time
 
+import anyio
 import grpc
 from grpc_events import Events
 from grpc_misuse import MISUSES
@@ -407,6 +408,38 @@ def VariableSync(request, context):
     before = VARIABLE.get()
     VARIABLE.set(request.decode())
     return f"{before} {VARIABLE.get()}".encode()
+
+
+CARRIED = contextvars.ContextVar("CARRIED", default="unset")
+CARRIED.set("at the import")
+
+
+@method
+async def Carried(request, context):
+    return CARRIED.get().encode()
+
+
+@method
+def CarriedSync(request, context):
+    return CARRIED.get().encode()
+
+
+@method
+async def Structured(request, context):
+    """Tasks, groups and timeouts in a servicer, before and after its first wait."""
+    task = asyncio.current_task()
+    facts = [task in asyncio.all_tasks()]
+    async with asyncio.TaskGroup() as group:
+        child = group.create_task(asyncio.sleep(0, "slept"))
+    facts += [child.result(), asyncio.current_task() is task]
+    try:
+        async with asyncio.timeout(0.01):
+            await asyncio.sleep(60)
+    except TimeoutError:
+        facts.append("in time")
+    with anyio.move_on_after(0.01) as scope:
+        await anyio.sleep(60)
+    return json.dumps([*facts, scope.cancelled_caught]).encode()
 
 
 @method

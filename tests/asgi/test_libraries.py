@@ -47,6 +47,10 @@ def test_an_application_may_call_its_own_server(get, http):
     [
         ("task-group", b'["abc", "slept"]'),
         ("with-timeout", b"in time"),
+        ("current-task", b"[true, true, true, true, true, true, true, true]"),
+        ("failing-group", b'[["on purpose"], true]'),
+        ("nested-timeouts", b'["outer"]'),
+        ("anyio-scopes", b'["shielded", true, true]'),
         ("anyio-group", b"piece piece piece end"),
         ("anyio-deadline", b"true"),
         ("anyio-thread", b"abc"),

@@ -117,6 +117,14 @@ def test_codes_are_returned_as_they_were_set(client):
     assert client.json("Codes") == [True, True, True, True]
 
 
+def test_context_variables_of_the_applications_import_are_seen(client, kind):
+    assert client(f"Carried{kind}") == b"at the import"
+
+
+def test_structured_concurrency(client):
+    assert client.json("Structured") == [True, "slept", True, "in time", True]
+
+
 def test_context_variables_do_not_leak_into_the_next_call(client, kind):
     for _ in range(8):
         assert client(f"Variable{kind}", b"set") == b"unset set"

@@ -26,13 +26,13 @@ impl Job for CallApp {
         if self.exchange.lock().client_gone {
             return;
         }
+        let unfinished = Unfinished(Arc::clone(&self.exchange));
         let coroutine = match self.call(py, &head) {
             Ok(coroutine) => coroutine,
-            Err(error) => return self.exchange.finished(py, &Outcome::Raised(error)),
+            Err(error) => return unfinished.0.finished(py, &Outcome::Raised(error)),
         };
-        let exchange = Arc::clone(&self.exchange);
         let running =
-            runtime.call(Role::Request, &coroutine, move |py, outcome| exchange.finished(py, &outcome));
+            runtime.call(Role::Request, &coroutine, move |py, outcome| unfinished.0.finished(py, &outcome));
         // Without a timeout the handle is not kept: an ASGI application is then never cancelled because its client left
         // (`http.disconnect` tells it), only at shutdown, by the runtime.
         if let Some((task, grace)) = running.zip(self.app.0.close_timeout) {
@@ -61,6 +61,17 @@ impl Drop for CallApp {
     fn drop(&mut self) {
         if self.head.is_some() {
             self.exchange.fail(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable");
+        }
+    }
+}
+
+/// A call whose end is not yet told. A panic of ours on the way must not leave the client without an answer.
+pub(crate) struct Unfinished(pub(crate) Arc<Exchange>);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fail(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error");
         }
     }
 }

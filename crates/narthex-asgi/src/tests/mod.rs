@@ -161,3 +161,24 @@ fn a_sender_waits_from_the_high_water_to_the_low() {
         }
     });
 }
+
+#[test]
+fn a_panic_during_the_call_is_a_500_or_cuts_what_has_begun() {
+    with_runtime(|py, runtime| {
+        for begun in [false, true] {
+            let mut world = World::new(py, runtime, Method::GET);
+            if begun {
+                world.take_step(&Step::Start(StatusCode::OK, None));
+                world.take_step(&Step::Piece(7, true));
+            }
+            let unfinished = crate::job::Unfinished(Arc::clone(&world.exchange));
+            let call = std::panic::AssertUnwindSafe(move || {
+                let _unfinished = unfinished;
+                panic!("a bug, on purpose");
+            });
+            assert!(std::panic::catch_unwind(call).is_err());
+            world.failed();
+            world.check_response();
+        }
+    });
+}

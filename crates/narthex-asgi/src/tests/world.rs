@@ -236,6 +236,11 @@ impl<'py> World<'py> {
         assert!(!self.received_end || self.received == self.uploaded, "an end before the end");
     }
 
+    /// Something of ours has ended the exchange in the application's stead.
+    pub(super) fn failed(&mut self) {
+        self.failed = true;
+    }
+
     fn finish(&mut self, outcome: &Outcome<'_>) {
         self.exchange.finished(self.py, outcome);
         self.failed |= !self.complete;

@@ -44,6 +44,35 @@ main_thread = threading.get_ident()";
 }
 
 #[test]
+fn a_call_that_panics_ends_alone_and_keeps_its_lane() {
+    with_runtime(RuntimeOptions { lanes: 1, lane_queue: 8 }, |fixture| {
+        let lanes = fixture.runtime.lanes();
+        let (report, reports) = crossbeam_channel::unbounded();
+        for panics in [false, true, false] {
+            let report = report.clone();
+            lanes
+                .submit(move |_| {
+                    report.send(std::thread::current().id()).unwrap();
+                    assert!(!panics, "a bug, on purpose");
+                })
+                .unwrap();
+        }
+        let threads: HashSet<_> =
+            fixture.py.detach(|| (0..3).map(|_| reports.recv_timeout(PATIENCE).unwrap()).collect());
+        assert_eq!(threads.len(), 1);
+        // It counts as ended: nobody waits for it.
+        let future = fixture.future();
+        let (runtime, done) = (Arc::clone(&fixture.runtime), future.clone().unbind());
+        let idle = async move {
+            runtime.idle().await;
+            runtime.push(resolve(done));
+        };
+        fixture.runtime.reactor().spawn(idle).detach();
+        fixture.wait(&future).unwrap();
+    });
+}
+
+#[test]
 fn busy_lanes_make_more_up_to_the_limit_and_then_the_queue_fills() {
     with_runtime(RuntimeOptions { lanes: 2, lane_queue: 1 }, |fixture| {
         let lanes = fixture.runtime.lanes();

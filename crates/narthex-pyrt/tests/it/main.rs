@@ -22,10 +22,14 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Runs `body` with a started runtime on a new asyncio loop; `drive` runs the loop until `future` is done.
 fn with_runtime(options: RuntimeOptions, body: impl FnOnce(&Fixture<'_>)) {
+    with_runtime_on("asyncio", options, body);
+}
+
+/// The same on a loop of `uvloop`, or whatever module else has a `new_event_loop`.
+fn with_runtime_on(module: &str, options: RuntimeOptions, body: impl FnOnce(&Fixture<'_>)) {
     Python::initialize();
     narthex_pyrt::attach(|py| {
-        let asyncio = py.import("asyncio").unwrap();
-        let event_loop = asyncio.call_method0("new_event_loop").unwrap();
+        let event_loop = py.import(module).unwrap().call_method0("new_event_loop").unwrap();
         let runtime = Runtime::new(&event_loop, Reactor::new().unwrap(), options).unwrap();
         runtime.start(py).unwrap();
         let fixture = Fixture { py, event_loop, runtime };

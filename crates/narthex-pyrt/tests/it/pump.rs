@@ -6,7 +6,7 @@ use std::sync::{Arc, mpsc};
 use narthex_pyrt::RuntimeOptions;
 use pyo3::prelude::*;
 
-use crate::{Run, resolve, with_runtime};
+use crate::{Run, resolve, with_runtime, with_runtime_on};
 
 #[test]
 fn a_job_of_a_reactor_task_runs_on_the_loop() {
@@ -55,26 +55,119 @@ fn jobs_keep_their_order_and_none_is_lost_when_a_turn_ends_early() {
     });
 }
 
+/// What an event loop owes to others than the runtime: callbacks, timers and descriptors, each needed for the next.
+const OTHERS: &str = "
+import asyncio, socket
+async def main():
+    loop = asyncio.get_running_loop()
+    here, there = socket.socketpair()
+    with here, there:
+        for number in range(20):
+            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)
+            arrived = loop.create_future()
+            loop.add_reader(there, lambda: arrived.done() or arrived.set_result(there.recv(1)))
+            here.send(b'x')
+            assert await arrived == b'x'
+            loop.remove_reader(there)";
+
+const LOOPS: [&str; 2] = ["asyncio", "uvloop"];
+
 #[test]
-fn pythons_own_callbacks_get_their_turn_under_a_flood_of_jobs() {
-    with_runtime(RuntimeOptions::default(), |fixture| {
-        // A job that pushes itself again for ever.
-        struct Again;
-        impl narthex_pyrt::Job for Again {
-            fn run(self: Box<Self>, py: Python<'_>, runtime: &Arc<narthex_pyrt::Runtime>) {
-                py.run(c"sum(range(1000))", None, None).unwrap();
-                runtime.push(Again);
-            }
+fn the_loops_others_get_their_turn_under_a_flood_of_jobs() {
+    // A job that pushes itself again for ever.
+    struct Again;
+    impl narthex_pyrt::Job for Again {
+        fn run(self: Box<Self>, py: Python<'_>, runtime: &Arc<narthex_pyrt::Runtime>) {
+            py.run(c"sum(range(1000))", None, None).unwrap();
+            runtime.push(Again);
         }
-        fixture.runtime.push(Again);
-        let names = fixture.names();
-        fixture
-            .run(
-                "import asyncio\nasync def main():\n    for _ in range(20): await asyncio.sleep(0.001)",
-                &names,
-            )
-            .unwrap();
-    });
+    }
+    for module in LOOPS {
+        with_runtime_on(module, RuntimeOptions::default(), |fixture| {
+            fixture.runtime.push(Again);
+            fixture.run(OTHERS, &fixture.names()).unwrap();
+        });
+    }
+}
+
+#[test]
+fn the_loops_others_get_their_turn_under_a_flood_of_rust_tasks() {
+    for module in LOOPS {
+        with_runtime_on(module, RuntimeOptions::default(), |fixture| {
+            let endless = || {
+                fixture.runtime.reactor().spawn(std::future::poll_fn(|cx| {
+                    // Runnable again before it has ended.
+                    cx.waker().wake_by_ref();
+                    std::task::Poll::<()>::Pending
+                }))
+            };
+            let flood: Vec<_> = (0..50).map(|_| endless()).collect();
+            fixture.run(OTHERS, &fixture.names()).unwrap();
+            drop(flood);
+        });
+    }
+}
+
+#[test]
+fn the_pump_gets_its_turn_under_a_flood_of_pythons_callbacks() {
+    for module in LOOPS {
+        with_runtime_on(module, RuntimeOptions::default(), |fixture| {
+            let future = fixture.future();
+            let (runtime, done) = (Arc::clone(&fixture.runtime), future.clone().unbind());
+            let rounds = async move {
+                let counter = Arc::<Counter>::default();
+                for round in 1..=20 {
+                    runtime.reactor().sleep(std::time::Duration::from_millis(1)).await;
+                    // Only the pump runs jobs; the standby could do the rest.
+                    let told = Arc::clone(&counter);
+                    runtime.push(Run(move |_: Python<'_>| told.add()));
+                    counter.reach(round).await;
+                }
+                runtime.push(resolve(done));
+            };
+            fixture.runtime.reactor().spawn(rounds).detach();
+            let names = fixture.names();
+            names.set_item("future", &future).unwrap();
+            let source = "
+import asyncio
+async def main():
+    loop = asyncio.get_running_loop()
+    def again(): future.done() or loop.call_soon(again)
+    for _ in range(10): again()
+    await future";
+            fixture.run(source, &names).unwrap();
+        });
+    }
+}
+
+/// A count that a task can wait for.
+#[derive(Default)]
+struct Counter {
+    count: AtomicUsize,
+    waker: parking_lot::Mutex<Option<std::task::Waker>>,
+}
+
+impl Counter {
+    fn add(&self) {
+        self.count.fetch_add(1, Ordering::SeqCst);
+        let waker = self.waker.lock().take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    async fn reach(&self, count: usize) {
+        std::future::poll_fn(|cx| {
+            *self.waker.lock() = Some(cx.waker().clone());
+            if self.count.load(Ordering::SeqCst) >= count {
+                std::task::Poll::Ready(())
+            } else {
+                std::task::Poll::Pending
+            }
+        })
+        .await;
+    }
 }
 
 #[test]
@@ -89,17 +182,19 @@ fn a_job_that_panics_ends_alone() {
 
 #[test]
 fn two_runtimes_share_a_loop_that_is_already_running() {
-    with_runtime(RuntimeOptions::default(), |first| {
-        let reactor = narthex_reactor::Reactor::new().unwrap();
-        let second =
-            narthex_pyrt::Runtime::new(&first.event_loop, reactor, RuntimeOptions::default()).unwrap();
-        let future = first.future();
-        let (starter, done) = (Arc::clone(&second), future.clone().unbind());
-        first.runtime.push(Run(move |py: Python<'_>| {
-            starter.start(py).unwrap();
-            starter.push(resolve(done));
-        }));
-        first.wait(&future).unwrap();
-        second.stop(first.py);
-    });
+    for module in LOOPS {
+        with_runtime_on(module, RuntimeOptions::default(), |first| {
+            let reactor = narthex_reactor::Reactor::new().unwrap();
+            let second =
+                narthex_pyrt::Runtime::new(&first.event_loop, reactor, RuntimeOptions::default()).unwrap();
+            let future = first.future();
+            let (starter, done) = (Arc::clone(&second), future.clone().unbind());
+            first.runtime.push(Run(move |py: Python<'_>| {
+                starter.start(py).unwrap();
+                starter.push(resolve(done));
+            }));
+            first.wait(&future).unwrap();
+            second.stop(first.py);
+        });
+    }
 }
