@@ -31,6 +31,13 @@ impl Runtime {
             end(py, error);
         }
     }
+
+    /// The same for a task that has had its first step.
+    pub(crate) fn end_if_forked_by(&self, task: &Bound<'_, PyAny>) {
+        if self.is_forked() {
+            end_by(task);
+        }
+    }
 }
 
 /// Has a child that was forked in a callback of the event loop end as soon as the callback has.
@@ -73,15 +80,24 @@ struct End {
 
 #[pymethods]
 impl End {
-    fn __call__(&self, py: Python<'_>) -> PyResult<()> {
+    fn __call__(&self, py: Python<'_>) {
         // What a callback without a task has raised is known to the loop alone. To leave the loop for it is no way out:
         // uvloop would take descriptors of its own out of the epoll instance, which is the parent's.
         let task = self.task.bind(py);
-        let ended = !task.is_none() && task.call_method0("done")?.is_truthy()?;
-        match ended.then(|| Outcome::of(task)) {
-            Some(Outcome::Raised(error)) => end(py, Some(&error)),
-            Some(Outcome::Returned(_) | Outcome::Cancelled) | None => end(py, None),
+        if task.is_none() {
+            end(py, None);
         }
+        end_by(task);
+    }
+}
+
+/// Ends a child as its task has ended, or well if it has not.
+fn end_by(task: &Bound<'_, PyAny>) -> ! {
+    let py = task.py();
+    let done = task.call_method0(intern!(py, "done")).is_ok_and(|done| done.is_truthy().unwrap_or(false));
+    match done.then(|| Outcome::of(task)) {
+        Some(Outcome::Raised(error)) => end(py, Some(&error)),
+        Some(Outcome::Returned(_) | Outcome::Cancelled) | None => end(py, None),
     }
 }
 

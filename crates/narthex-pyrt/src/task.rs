@@ -7,7 +7,7 @@ use pyo3::exceptions::asyncio::CancelledError;
 use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyTuple, PyType};
 
 use crate::inbox::Job;
 use crate::runtime::{Role, Runtime};
@@ -96,8 +96,42 @@ impl TaskStarter {
 
     fn start<'py>(&self, coroutine: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let py = coroutine.py();
-        self.make.bind(py).call((coroutine,), self.kwargs.as_ref().map(|kwargs| kwargs.bind(py)))
+        match &self.kwargs {
+            Some(kwargs) => start_eagerly(self.make.bind(py).cast()?, coroutine, kwargs.bind(py)),
+            None => self.make.bind(py).call1((coroutine,)),
+        }
     }
+}
+
+/// `kind(coroutine, **kwargs)` in its two halves, as `type.__call__` does it.
+///
+/// An exit in an eager start is raised by the second half, and is the task's exception as well. A call of both would lose the
+/// task there, and asyncio would tell of an exception that nobody has retrieved, though it is told as the call's end.
+#[expect(unsafe_code, reason = "the two halves of a call are slots")]
+fn start_eagerly<'py>(
+    kind: &Bound<'py, PyType>,
+    coroutine: &Bound<'py, PyAny>,
+    kwargs: &Bound<'py, PyDict>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = coroutine.py();
+    let args = PyTuple::new(py, [coroutine])?;
+    let type_object = kind.as_type_ptr();
+    // SAFETY: `kind` keeps its type object alive, whose slots do not change once it is ready.
+    let slots = unsafe { &*type_object };
+    let (Some(new), Some(init)) = (slots.tp_new, slots.tp_init) else { return kind.call(args, Some(kwargs)) };
+    // SAFETY: the type is its own, the arguments are a tuple and a dict, and the interpreter is attached.
+    let task = unsafe { new(type_object, args.as_ptr(), kwargs.as_ptr()) };
+    // SAFETY: a new reference, or null with an exception set.
+    let task = unsafe { Bound::from_owned_ptr_or_err(py, task) }?;
+    // SAFETY: what `tp_new` of the same type has made, with the same arguments.
+    let started = unsafe { init(task.as_ptr(), args.as_ptr(), kwargs.as_ptr()) };
+    if started < 0 {
+        let error = PyErr::fetch(py);
+        // Retrieved; refused by a task that is none, since what was to be run is no coroutine.
+        let _ = task.call_method0(intern!(py, "exception"));
+        return Err(error);
+    }
+    Ok(task)
 }
 
 impl Runtime {
@@ -110,14 +144,9 @@ impl Runtime {
     {
         let py = coroutine.py();
         let started = self.starter.start(coroutine);
-        if self.is_forked() {
-            let task = started.as_ref().map(Outcome::of);
-            let error = match &task {
-                Err(error) => Some(*error),
-                Ok(Outcome::Raised(error)) => Some(error),
-                Ok(Outcome::Returned(_) | Outcome::Cancelled) => None,
-            };
-            self.end_if_forked(py, error);
+        match &started {
+            Ok(task) => self.end_if_forked_by(task),
+            Err(error) => self.end_if_forked(py, Some(error)),
         }
         let task = match started {
             Ok(task) => task,
