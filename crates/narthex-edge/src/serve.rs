@@ -6,7 +6,7 @@ use std::iter::repeat_n;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{Request, Response};
 use hyper::server::conn::{http1, http2};
@@ -27,6 +27,8 @@ const ACCEPTS: usize = 64;
 /// The first and the longest pause after a failed accept; it doubles between them.
 const PAUSE: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
+/// How often the log says that connections cannot be accepted: where some leave and others come, each may be the last that can.
+const TOLD_EVERY: Duration = Duration::from_secs(10);
 
 impl Bound {
     /// Listens, and serves every connection with a clone of `service`, on the reactor that the addresses were bound for.
@@ -63,6 +65,7 @@ impl Bound {
                 presence,
                 pause: None,
                 failures: 0,
+                told: None,
             };
             self.reactor.spawn(acceptor.run()).detach();
         }
@@ -103,6 +106,8 @@ struct Acceptor<S> {
     /// Until then nothing is accepted.
     pause: Option<Sleep>,
     failures: u32,
+    /// When the log was told last.
+    told: Option<Instant>,
 }
 
 impl<S> Acceptor<S>
@@ -167,13 +172,14 @@ where
 
     fn failed(&mut self, error: &std::io::Error) {
         let pause = PAUSE.saturating_mul(1 << self.failures.min(8)).min(PAUSE_MAX);
-        if self.failures == 0 {
+        if self.told.is_none_or(|told| told.elapsed() >= TOLD_EVERY) {
+            self.told = Some(Instant::now());
             let hint = if is_exhaustion(error) {
                 "; connections wait until some are closed, raise the limit with ulimit -n"
             } else {
                 ""
             };
-            tracing::error!("{}: accepting connections failed: {error}{hint}", self.socket.bind);
+            tracing::error!("{}: accepting connections failed: {error}{hint}", self.local);
         }
         self.failures += 1;
         self.pause = Some(self.protocols.common.reactor.sleep(pause));
