@@ -94,6 +94,15 @@ $(VENV)/.test: requirements/test.txt requirements/e2e.txt $(VENV)/.build
 	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements/test.txt -r requirements/e2e.txt
 	@touch $@
 
+.PHONY: stress
+stress: build $(VENV)/.stress ## Prove the runtime under load, in about five minutes or MINUTES=120; SCENARIO="mixed idle", SEED=7
+	@scripts/databases.sh
+	@$(BIN)/python -m stress $(SCENARIO) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
+
+$(VENV)/.stress: requirements/stress.txt $(VENV)/.test
+	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements/stress.txt
+	@touch $@
+
 .PHONY: browser
 browser: ## Install Chromium for the browser tests, where that is allowed
 	@scripts/chromium.sh

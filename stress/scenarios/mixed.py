@@ -1,0 +1,89 @@
+"""A minute of mixed load: all flows at once, clients that leave at every point, many that read nothing or are not read."""
+
+import multiprocessing
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from typing import Any
+
+from stress import clients
+from stress.balance import Balance
+from stress.failures import Failed
+from stress.plan import Plan, Row
+from stress.server import Server
+
+# How long on which loop.
+SECONDS = {"uvloop": 60.0, "asyncio": 20.0}
+WARM_UP = 0.3
+PROCESSES = 2
+# In a minute there are tens of thousands of exchanges: one object left behind in a few dozen of them is noticed, and less
+# in longer runs, since the bounds do not grow with the time. The allocators keep pages that are in use in part, now more and
+# now fewer: up to 7 MiB between two of 28 passes, after all of which the server's memory was what it had been after the first.
+BLOCKS = 1_000
+MEMORY = 16 * 1024 * 1024
+PATIENCE = 120.0
+
+
+def run(plan: Plan) -> list[Row]:
+    """On both kinds of loop."""
+    return [_run(plan, loop, seconds * plan.scale) for loop, seconds in SECONDS.items()]
+
+
+def _run(plan: Plan, loop: str, seconds: float) -> Row:
+    with Server(plan.protos, loop=loop) as server:
+        _load(server, seconds * WARM_UP, f"{plan.seed} {loop} first")
+        balance = Balance(server)
+        tally = _load(server, seconds, f"{plan.seed} {loop}")
+        kept = balance.check(blocks=BLOCKS, memory=MEMORY)
+        server.check_log(planned=("PlannedError",))
+    said = f"{tally.flows.total():,} exchanges of {len(tally.flows)} kinds"
+    said += f", {tally.left.total():,} left at {len(tally.left)} places"
+    return Row(loop, f"{said}, longest wait {tally.longest * 1000:.0f} ms ({tally.longest_doing})", kept)
+
+
+def _load(server: Server, seconds: float, seed: str) -> clients.Tally:
+    whole = clients.Tally()
+    with processes(server, seconds, seed) as pipes:
+        for pipe in pipes:
+            tally = _result(server, pipe, seconds)
+            whole.add(tally)
+    if whole.failures:
+        raise Failed("; ".join(whole.failures) + "\n" + server.stacks())
+    return whole
+
+
+def _result(server: Server, pipe: Connection, seconds: float) -> clients.Tally:
+    if not pipe.poll(seconds + PATIENCE):
+        raise Failed("the clients do not come to an end\n" + server.stacks())
+    try:
+        tally: clients.Tally = pipe.recv()
+    except EOFError:
+        raise Failed("a process of clients ended without a result") from None
+    if tally.stalls:
+        raise server.stalled(tally.stalls[0])
+    return tally
+
+
+@contextmanager
+def processes(server: Server, seconds: float, seed: str) -> Iterator[list[Connection]]:
+    """The processes of clients, and what their tallies come through; all have ended after the block."""
+    context: Any = multiprocessing.get_context("spawn")
+    started: list[Any] = []
+    pipes: list[Connection] = []
+    try:
+        for number in range(PROCESSES):
+            here, there = context.Pipe(duplex=False)
+            orders = clients.Orders(server.pid, server.address, seconds, f"{seed} {number}")
+            process = context.Process(target=clients.main, args=(there, orders), daemon=True)
+            process.start()
+            there.close()
+            started.append(process)
+            pipes.append(here)
+        yield pipes
+    finally:
+        for process in started:
+            process.join(1)
+            process.kill()
+            process.join()
+        for pipe in pipes:
+            pipe.close()
