@@ -11,8 +11,8 @@ from stress.server import Server
 from stress.stall import Stall, Watch, watching
 
 REQUESTS = 100_000
-# A fifth of it before the first count: by then all that is allocated once is there.
-WARM_UP = 5
+# So many before the first count: by then all that is allocated once is there.
+WARM_UP = 20_000
 KINDS = (raw.Http1, raw.Http2, raw.Grpc)
 RENEW = 2_000
 # The bounds of growth, however many the requests. Blocks are counted exactly: so few are the interpreter's own ups and
@@ -79,7 +79,7 @@ def _run(plan: Plan, loop: str) -> Row:
     stalls: list[Stall] = []
     with Server(plan.protos, loop=loop) as server, watching(server.pid, stalls.append) as watch:
         exchanges = Exchanges(server, watch, random.Random(f"{plan.seed} {loop}"), stalls)
-        exchanges.run(requests // WARM_UP)
+        exchanges.run(WARM_UP)
         balance = Balance(server)
         started = time.monotonic()
         exchanges.run(requests)
