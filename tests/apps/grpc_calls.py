@@ -7,21 +7,19 @@ wait for what happens after a reply, or without one.
 import asyncio
 import collections
 import contextlib
-import contextvars
 import functools
 import gc
 import json
 import threading
 import time
 
-import anyio
 import grpc
 from grpc_events import Events
 from grpc_misuse import MISUSES
+from grpc_surroundings import SURROUNDINGS
 
 ASYNC = {}
 SYNC = {}
-VARIABLE = contextvars.ContextVar("VARIABLE", default="unset")
 Status = collections.namedtuple("Status", ("code", "details", "trailing_metadata"))
 
 
@@ -396,53 +394,6 @@ def CancelSync(request, context):
 
 
 @method
-async def Variable(request, context):
-    before = VARIABLE.get()
-    VARIABLE.set(request.decode())
-    await asyncio.sleep(0)
-    return f"{before} {VARIABLE.get()}".encode()
-
-
-@method
-def VariableSync(request, context):
-    before = VARIABLE.get()
-    VARIABLE.set(request.decode())
-    return f"{before} {VARIABLE.get()}".encode()
-
-
-CARRIED = contextvars.ContextVar("CARRIED", default="unset")
-CARRIED.set("at the import")
-
-
-@method
-async def Carried(request, context):
-    return CARRIED.get().encode()
-
-
-@method
-def CarriedSync(request, context):
-    return CARRIED.get().encode()
-
-
-@method
-async def Structured(request, context):
-    """Tasks, groups and timeouts in a servicer, before and after its first wait."""
-    task = asyncio.current_task()
-    facts = [task in asyncio.all_tasks()]
-    async with asyncio.TaskGroup() as group:
-        child = group.create_task(asyncio.sleep(0, "slept"))
-    facts += [child.result(), asyncio.current_task() is task]
-    try:
-        async with asyncio.timeout(0.01):
-            await asyncio.sleep(60)
-    except TimeoutError:
-        facts.append("in time")
-    with anyio.move_on_after(0.01) as scope:
-        await anyio.sleep(60)
-    return json.dumps([*facts, scope.cancelled_caught]).encode()
-
-
-@method
 def Attributes(request, context):
     context.user = "me"
     return context.user.encode()
@@ -470,7 +421,7 @@ class Failing:
 
 def handlers():
     unary = grpc.unary_unary_rpc_method_handler
-    known = {name: unary(function) for name, function in (ASYNC | SYNC).items()}
+    known = {name: unary(function) for name, function in (ASYNC | SYNC | SURROUNDINGS).items()}
     known["Callable"] = unary(Callable())
     known["Partial"] = unary(functools.partial(Echo))
     known["BadRequest"] = unary(Echo, request_deserializer=Failing())
