@@ -1,18 +1,19 @@
 //! The pump: what the event loop calls when the reactor's descriptor (or the inbox's bell) is readable.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use narthex_reactor::Budget;
+use narthex_reactor::{Budget, Turn};
 use pyo3::prelude::*;
 
 use crate::inbox::Item;
 use crate::runtime::Runtime;
 
 /// How long one call of the pump may keep the event loop from Python's own callbacks, timers and descriptors.
-const TURN: Duration = Duration::from_millis(5);
+const TURN: Duration = Duration::from_millis(1);
 /// How many Rust tasks run before Python is looked after again.
 const TASKS: usize = 1024;
 /// How many entries of the inbox run between two looks at the clock.
@@ -60,41 +61,54 @@ impl Runtime {
         self.epoch.fetch_add(1, Ordering::SeqCst);
     }
 
+    /// Passes of Rust and of Python by turns. Rust looks at the sockets in each: a client that answers while Python is
+    /// called keeps the pump in its turn, and both sides busy, where a return to the event loop would make them wait for
+    /// each other.
     fn turns(self: &Arc<Self>, py: Python<'_>) {
         let end = Instant::now() + TURN;
         let mut items = std::mem::take(&mut *self.scratch.lock());
         let budget = Budget { tasks: TASKS, time: TURN };
-        // Always detached: other Python threads run meanwhile, and it costs nothing measurable.
-        py.detach(|| self.reactor.driver().turn(budget));
         loop {
+            // Always detached: other Python threads run meanwhile, and it costs nothing measurable.
+            let rust = py.detach(|| self.reactor.driver().pass(budget));
             self.epoch.fetch_add(2, Ordering::SeqCst);
             self.inbox.take(&mut items);
-            if items.is_empty() {
+            if items.is_empty() && rust == Turn::Idle {
                 break;
             }
-            self.signals.python_is_called();
-            let mut until_clock = CLOCK_EVERY;
-            while let Some(item) = items.pop_front() {
-                self.run_item(py, item);
-                until_clock -= 1;
-                if until_clock == 0 {
-                    until_clock = CLOCK_EVERY;
-                    if Instant::now() >= end {
-                        break;
-                    }
-                }
+            let called = !items.is_empty();
+            if called {
+                self.signals.python_is_called();
+                self.run_items(py, &mut items, end);
             }
-            self.end_if_forked(py, None);
-            if !items.is_empty() {
-                self.inbox.put_back(&mut items);
-            }
-            // What Python woke, without another look at the sockets: those make the descriptor readable by themselves.
-            py.detach(|| self.reactor.driver().flush(budget));
             if Instant::now() >= end {
+                if called {
+                    // What Python woke is not to wait for the event loop's other callbacks.
+                    py.detach(|| self.reactor.driver().flush(budget));
+                }
                 break;
             }
         }
         *self.scratch.lock() = items;
+    }
+
+    /// Runs the entries, or as many as there is time for until `end`; the others go back.
+    fn run_items(self: &Arc<Self>, py: Python<'_>, items: &mut VecDeque<Item>, end: Instant) {
+        let mut until_clock = CLOCK_EVERY;
+        while let Some(item) = items.pop_front() {
+            self.run_item(py, item);
+            until_clock -= 1;
+            if until_clock == 0 {
+                until_clock = CLOCK_EVERY;
+                if Instant::now() >= end {
+                    break;
+                }
+            }
+        }
+        self.end_if_forked(py, None);
+        if !items.is_empty() {
+            self.inbox.put_back(items);
+        }
     }
 
     /// Runs one entry; one that panics ends alone.

@@ -233,26 +233,43 @@ impl<'a> Driver<'a> {
         self.guard.as_deref_mut().filter(|_| self.shared.is_ours())
     }
 
-    /// Polls the tasks that are runnable, takes what the poller has without blocking, fires timers, and so on, until the
-    /// poller has nothing that wakes a task or the budget is used. It looks at the poller at least once.
+    /// Passes, one after the other, until the poller has nothing that wakes a task or the budget is used. It looks at the
+    /// poller at least once.
     pub fn turn(&mut self, budget: Budget) -> Turn {
         let mut allowance = Allowance::new(budget);
         allowance.late();
-        let mut polled = false;
         loop {
-            match self.run(&mut allowance, false) {
-                Ran::Nothing if polled => return Turn::Idle,
-                Ran::Nothing | Ran::All => {}
-                Ran::Some => {
-                    // Tasks that are always runnable must not keep those that wait for sockets and timers from it.
-                    if !polled {
-                        self.poll(false);
-                    }
-                    return Turn::Spent;
-                }
+            match self.step(&mut allowance) {
+                Step::Idle => return Turn::Idle,
+                Step::More => {}
+                Step::Spent => return Turn::Spent,
             }
-            self.poll(false);
-            polled = true;
+        }
+    }
+
+    /// Polls the tasks that are runnable, looks once at the poller without blocking, fires timers, and polls what that
+    /// woke. For an outer loop that has work of its own between two passes; [`Turn::Spent`] says that another may find more.
+    pub fn pass(&mut self, budget: Budget) -> Turn {
+        let mut allowance = Allowance::new(budget);
+        allowance.late();
+        match self.step(&mut allowance) {
+            Step::Idle => Turn::Idle,
+            Step::More | Step::Spent => Turn::Spent,
+        }
+    }
+
+    fn step(&mut self, allowance: &mut Allowance) -> Step {
+        let before = self.run(allowance, false);
+        // Even if the budget is used: tasks that are always runnable must not keep those that wait for sockets and timers
+        // from it.
+        self.poll(false);
+        match before {
+            Ran::Some => Step::Spent,
+            Ran::Nothing | Ran::All => match self.run(allowance, false) {
+                Ran::Nothing => Step::Idle,
+                Ran::All => Step::More,
+                Ran::Some => Step::Spent,
+            },
         }
     }
 
@@ -324,6 +341,16 @@ impl<'a> Driver<'a> {
         }
         ran
     }
+}
+
+/// How a look at the poller, with what ran before and after it, ended.
+enum Step {
+    /// The poller had nothing, and nothing is runnable.
+    Idle,
+    /// What the poller had has run; it may have more by now.
+    More,
+    /// The budget is used, and something is still runnable.
+    Spent,
 }
 
 /// What a run did.
