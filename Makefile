@@ -86,9 +86,10 @@ test-python: build $(VENV)/.test $(TOOLS)/bin/grpcurl browser ## Run the Python 
 	$(BIN)/python -m pytest demo/tests --junitxml=$(RESULTS)/demo.xml
 
 # SKIP_DEFAULT=1 leaves out the one that .venv is made from, which `make test` has tested.
+# NEWEST=1 takes the newest of the rest alone, as CI does, and lists the others as left out.
 .PHONY: test-pythons
 test-pythons: ## Run the Python tests, and those of the crates that link Python, on every CPython of this machine from 3.11 on
-	$(PYTHON) scripts/pythons.py $(if $(SKIP_DEFAULT),--skip $(PYTHON)) $(if $(ARGS),-- $(ARGS))
+	$(PYTHON) scripts/pythons.py $(if $(SKIP_DEFAULT),--skip $(PYTHON)) $(if $(NEWEST),--newest) $(if $(ARGS),-- $(ARGS))
 
 $(VENV)/.test: requirements/test.txt requirements/e2e.txt $(VENV)/.build
 	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements/test.txt -r requirements/e2e.txt

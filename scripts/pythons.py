@@ -4,7 +4,7 @@ Each interpreter has its own environment and its own Cargo target folder under `
 would build again what it has built, and the other way round. The wheel is made in the dev profile, which is quicker to build.
 At the end it prints which interpreters ran, with counts, and which were left out and why.
 
-    python scripts/pythons.py [--skip PYTHON] [-- PYTEST-ARGUMENT ...]
+    python scripts/pythons.py [--skip PYTHON] [--newest] [-- PYTEST-ARGUMENT ...]
 """
 
 import argparse
@@ -88,7 +88,7 @@ def ask(path: Path) -> Interpreter | None:
     return Interpreter(path, json.loads(asked.stdout))
 
 
-def find(skip: Path | None) -> tuple[list[Interpreter], list[str]]:
+def find(skip: Path | None, newest: bool) -> tuple[list[Interpreter], list[str]]:
     """One interpreter of each minor version; and those left out, with reasons."""
     skipped = ask(skip) if skip else None
     chosen: dict[tuple[int, ...], Interpreter] = {}
@@ -104,6 +104,9 @@ def find(skip: Path | None) -> tuple[list[Interpreter], list[str]]:
             left_out[f"{interpreter.title}: without ensurepip or headers"] = None
         else:
             chosen.setdefault(interpreter.minor, interpreter)
+    if newest:
+        for minor in sorted(chosen)[:-1]:
+            left_out[f"{chosen.pop(minor).title}: only the newest was asked for"] = None
     return [chosen[minor] for minor in sorted(chosen)], list(left_out)
 
 
@@ -188,9 +191,10 @@ def main() -> int:
     """Runs them all; 0 if all went well."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--skip", type=Path, metavar="PYTHON", help="leave this one's minor version out")
+    parser.add_argument("--newest", action="store_true", help="only the newest of the others")
     parser.add_argument("pytest", nargs="*", metavar="PYTEST-ARGUMENT")
     given = parser.parse_args()
-    interpreters, left_out = find(given.skip)
+    interpreters, left_out = find(given.skip, given.newest)
     for interpreter in interpreters:
         run(interpreter, given.pytest)
     print("\nInterpreters tested:" + ("" if interpreters else " none"))
