@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass, field
 
 from stress import raw
-from stress.balance import Balance
+from stress.balance import kept
 from stress.plan import Plan, Row
 from stress.server import Server
 from stress.stall import Stall, Watch, watching
@@ -32,8 +32,9 @@ class Exchanges:
     stalls: list[Stall]
     clients: list[raw.Http1 | raw.Http2] = field(default_factory=list)
 
-    def run(self, requests: int) -> None:
-        """Sends so many."""
+    def run(self, requests: int) -> float:
+        """Sends so many; returns the seconds that took."""
+        started = time.monotonic()
         for number in range(requests):
             if number % RENEW == 0:
                 self.renew()
@@ -44,6 +45,7 @@ class Exchanges:
             if self.stalls:
                 raise self.server.stalled(self.stalls[0])
         self.close()
+        return time.monotonic() - started
 
     def renew(self) -> None:
         """New connections."""
@@ -80,10 +82,7 @@ def _run(plan: Plan, loop: str) -> Row:
     with Server(plan.protos, loop=loop) as server, watching(server.pid, stalls.append) as watch:
         exchanges = Exchanges(server, watch, random.Random(f"{plan.seed} {loop}"), stalls)
         exchanges.run(WARM_UP)
-        balance = Balance(server)
-        started = time.monotonic()
-        exchanges.run(requests)
-        rate = requests / (time.monotonic() - started)
-        kept = balance.check(blocks=BLOCKS, memory=MEMORY)
+        seconds, left = kept(server, lambda: exchanges.run(requests), blocks=BLOCKS, memory=MEMORY)
         server.check_log()
-    return Row(loop, f"{requests:,} requests, {rate:,.0f} a second, longest wait {watch.longest * 1000:.0f} ms", kept)
+    wait = f"longest wait {watch.longest * 1000:.0f} ms"
+    return Row(loop, f"{requests:,} requests, {requests / seconds:,.0f} a second, {wait}", left)

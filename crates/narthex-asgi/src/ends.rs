@@ -1,31 +1,30 @@
 //! What a scope says of the two ends of its connection.
 
-use std::net::IpAddr;
+use std::sync::Arc;
 
 use narthex_wire::{Client, Endpoint, Origin};
-use parking_lot::Mutex;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
-use rustc_hash::FxHashMap;
 
-/// How many scopes are kept.
-const KEPT: usize = 512;
-
-/// The addresses and ports of a client and of our end.
-type Ends = (IpAddr, u16, IpAddr, u16);
-
-/// Scopes that name their client and server, and nothing else of a request; those that were made of late are kept: the
-/// requests of a connection name the same two, and writing an address out costs more than the rest of a scope.
+/// Scopes that name their client and server, and nothing else of a request. A connection keeps its last one: its requests
+/// mostly name the same two, and writing an address out costs more than the rest of a scope.
 pub(crate) struct Begun {
     common: Py<PyDict>,
-    kept: Mutex<FxHashMap<Ends, Py<PyDict>>>,
+}
+
+/// What a connection keeps.
+struct Last {
+    /// What the scope is a copy of: another application's requests may come by the same connection.
+    common: Py<PyDict>,
+    client: Client,
+    scope: Py<PyDict>,
 }
 
 impl Begun {
     /// Scopes that begin as copies of `common`.
     pub(crate) fn new(common: Bound<'_, PyDict>) -> Self {
-        Self { common: common.unbind(), kept: Mutex::default() }
+        Self { common: common.unbind() }
     }
 
     /// A new scope with the ends that `origin` has.
@@ -35,13 +34,19 @@ impl Begun {
         origin: Option<&Origin>,
     ) -> PyResult<Bound<'py, PyDict>> {
         let Some(origin) = origin else { return self.common.bind(py).copy() };
-        let Some(ends) = ends(origin) else { return self.begin(py, origin) };
-        let kept = self.kept.lock().get(&ends).map(|kept| kept.clone_ref(py));
-        if let Some(kept) = kept {
-            return kept.bind(py).copy();
+        if let Some(last) = origin.connection.kept.get::<Last>()
+            && last.client == origin.client
+            && last.common.is(&self.common)
+        {
+            return last.scope.bind(py).copy();
         }
         let scope = self.begin(py, origin)?;
-        self.keep(ends, scope.clone().unbind());
+        let last = Last {
+            common: self.common.clone_ref(py),
+            client: origin.client.clone(),
+            scope: scope.clone().unbind(),
+        };
+        origin.connection.kept.put(Arc::new(last));
         scope.copy()
     }
 
@@ -56,26 +61,6 @@ impl Begun {
         scope.set_item(intern!(py, "server"), pair(py, &origin.connection.local)?)?;
         Ok(scope)
     }
-
-    fn keep(&self, ends: Ends, scope: Py<PyDict>) {
-        let mut kept = self.kept.lock();
-        // Which of them are still of use nobody knows; those are soon made again.
-        let old = if kept.len() < KEPT { FxHashMap::default() } else { std::mem::take(&mut *kept) };
-        kept.insert(ends, scope);
-        drop(kept);
-        drop(old);
-    }
-}
-
-/// The ends, where both have addresses: others are rare.
-fn ends(origin: &Origin) -> Option<Ends> {
-    let (ip, port) = match &origin.client {
-        Client::Forwarded(ip) => (*ip, 0),
-        Client::Peer(Endpoint::Tcp(address)) => (address.ip(), address.port()),
-        Client::Peer(Endpoint::Unix(_)) => return None,
-    };
-    let Endpoint::Tcp(local) = &origin.connection.local else { return None };
-    Some((ip, port, local.ip(), local.port()))
 }
 
 /// A pair of text and port; a UNIX socket without a path has no address.
@@ -89,38 +74,57 @@ fn pair<'py>(py: Python<'py>, endpoint: &Endpoint) -> PyResult<Option<Bound<'py,
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use narthex_wire::Connection;
 
     use super::*;
 
     fn origin(port: u16) -> Origin {
         let tcp = |port| Endpoint::Tcp(([127, 0, 0, 1], port).into());
-        Origin::of(&Arc::new(Connection { peer: tcp(port), local: tcp(80) }))
+        Origin::of(&Arc::new(Connection::plain(tcp(port), tcp(80))))
     }
 
     #[test]
-    fn scopes_are_kept_up_to_a_number_and_never_shared() {
+    fn scopes_name_their_ends_and_are_never_shared() {
         Python::initialize();
         narthex_pyrt::attach(|py| {
             let common = PyDict::new(py);
             common.set_item("type", "http").unwrap();
             let begun = Begun::new(common);
-            for port in (1..3).chain(1..5000) {
-                let scope = begun.scope(py, Some(&origin(port))).unwrap();
+            let first = origin(1);
+            let proxied = Origin { client: Client::Forwarded([10, 0, 0, 1].into()), ..first.clone() };
+            let cases = [(&first, "127.0.0.1", 1), (&first, "127.0.0.1", 1), (&proxied, "10.0.0.1", 0)];
+            for (origin, ip, port) in cases.into_iter().chain(cases).chain([(&origin(2), "127.0.0.1", 2)]) {
+                let scope = begun.scope(py, Some(origin)).unwrap();
                 let item = |name| scope.get_item(name).unwrap().unwrap();
                 assert_eq!(item("type").extract::<String>().unwrap(), "http");
-                assert_eq!(item("client").extract::<(String, u16)>().unwrap(), ("127.0.0.1".into(), port));
+                assert_eq!(item("client").extract::<(String, u16)>().unwrap(), (ip.into(), port));
                 assert_eq!(item("server").extract::<(String, u16)>().unwrap(), ("127.0.0.1".into(), 80));
                 assert_eq!(scope.len(), 3);
                 scope.set_item("mine", port).unwrap();
-                assert!(begun.kept.lock().len() <= KEPT);
             }
-            let forwarded = Origin { client: Client::Forwarded([10, 0, 0, 1].into()), ..origin(1) };
-            let client = begun.scope(py, Some(&forwarded)).unwrap().get_item("client").unwrap().unwrap();
-            assert_eq!(client.extract::<(String, u16)>().unwrap(), ("10.0.0.1".into(), 0));
+            let other = PyDict::new(py);
+            other.set_item("type", "another application's").unwrap();
+            let other = Begun::new(other).scope(py, Some(&first)).unwrap();
+            assert_eq!(
+                other.get_item("type").unwrap().unwrap().extract::<String>().unwrap(),
+                "another application's"
+            );
             assert_eq!(begun.scope(py, None).unwrap().len(), 1);
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn what_was_kept_goes_with_its_connection() {
+        Python::initialize();
+        narthex_pyrt::attach(|py| {
+            let begun = Begun::new(PyDict::new(py));
+            let origin = origin(1);
+            drop(begun.scope(py, Some(&origin)).unwrap());
+            let last = origin.connection.kept.get::<Last>().unwrap();
+            assert_eq!(Arc::strong_count(&last), 2);
+            drop(origin);
+            assert_eq!(Arc::strong_count(&last), 1);
         })
         .unwrap();
     }

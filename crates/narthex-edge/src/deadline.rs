@@ -220,7 +220,7 @@ mod tests {
         let mut service = DeadlineLayer::new(&reactor).layer(Fun(|_| pending::<Response<Body>>()));
         let mut late = request("application/grpc", "60S");
         let endpoint = Endpoint::Unix(None);
-        let connection = Arc::new(Connection { peer: endpoint.clone(), local: endpoint });
+        let connection = Arc::new(Connection::plain(endpoint.clone(), endpoint));
         let arrival = Instant::now().checked_sub(Duration::from_secs(61)).unwrap();
         late.extensions_mut().insert(Origin { arrival, ..Origin::of(&connection) });
         let response = run(&reactor, service.call(late)).unwrap();

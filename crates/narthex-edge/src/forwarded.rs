@@ -82,10 +82,10 @@ mod tests {
     use super::*;
 
     fn ask(peer: &str, trusted: &[&str], headers: &[(&'static str, &str)]) -> Origin {
-        let connection = Arc::new(Connection {
-            peer: Endpoint::Tcp(peer.parse().unwrap()),
-            local: Endpoint::Tcp("127.0.0.1:80".parse().unwrap()),
-        });
+        let connection = Arc::new(Connection::plain(
+            Endpoint::Tcp(peer.parse().unwrap()),
+            Endpoint::Tcp("127.0.0.1:80".parse().unwrap()),
+        ));
         let trusted = Trusted::parse(trusted).unwrap();
         let mut map = HeaderMap::new();
         for (name, value) in headers {

@@ -320,7 +320,7 @@ mod tests {
     fn request(uri: &str) -> Request<Body> {
         let mut request = Request::get(uri).body(Body::empty()).unwrap();
         let peer = Endpoint::Tcp("127.0.0.1:5000".parse().unwrap());
-        let connection = Connection { peer: peer.clone(), local: peer };
+        let connection = Connection::plain(peer.clone(), peer);
         request.extensions_mut().insert(Origin::of(&Arc::new(connection)));
         request
     }

@@ -165,7 +165,7 @@ where
             local => local.clone(),
         };
         let presence = Presence::connection(&self.protocols.common.roll);
-        let connection = Connection { peer, local };
+        let connection = Connection::plain(peer, local);
         let serving = conn::serve(stream, connection, self.service.clone(), self.protocols.clone(), presence);
         self.protocols.common.reactor.spawn(serving).detach();
     }

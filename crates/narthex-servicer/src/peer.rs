@@ -29,7 +29,7 @@ mod tests {
     #[track_caller]
     fn check(endpoint: Endpoint, expect: &str) {
         let local = Endpoint::Unix(None);
-        assert_eq!(peer(Some(&Connection { peer: endpoint, local })), expect);
+        assert_eq!(peer(Some(&Connection::plain(endpoint, local))), expect);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::time::Instant;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Response, StatusCode};
 
+use crate::kept::Kept;
 use crate::protocol::is_grpc;
 
 /// One end of a connection.
@@ -49,6 +50,15 @@ pub struct Connection {
     pub peer: Endpoint,
     /// Our end.
     pub local: Endpoint,
+    /// What a service has made for it.
+    pub kept: Kept,
+}
+
+impl Connection {
+    /// A connection in the clear.
+    pub fn plain(peer: Endpoint, local: Endpoint) -> Self {
+        Self { peer, local, kept: Kept::default() }
+    }
 }
 
 /// Where a request comes from, and who from, once the `X-Forwarded-*` headers of trusted peers are believed.

@@ -75,7 +75,7 @@ fn call(method: &str, path: &str, headers: &[(&str, &str)], body: &Oracle) -> Re
 
 fn origin(peer: &str) -> Origin {
     let local = Endpoint::Tcp("127.0.0.1:8080".parse().expect("an address"));
-    Origin::of(&Arc::new(Connection { peer: Endpoint::Tcp(peer.parse().expect("an address")), local }))
+    Origin::of(&Arc::new(Connection::plain(Endpoint::Tcp(peer.parse().expect("an address")), local)))
 }
 
 /// What the application sees of a call, body included.

@@ -22,7 +22,7 @@ fn to_a_stranger_the_method_does_not_exist() {
 fn a_unix_socket_is_trusted_only_by_its_word() {
     let mut request = call("GET", "/", &[], &Oracle::default());
     let unix = Endpoint::Unix(None);
-    let connection = Arc::new(Connection { peer: unix.clone(), local: unix });
+    let connection = Arc::new(Connection::plain(unix.clone(), unix));
     request.extensions_mut().insert(Origin::of(&connection));
     let reply = reply(stack(|_| panic!("the application must not see this")), request);
     assert_eq!(reply.trailers["grpc-status"], "12");
