@@ -28,6 +28,21 @@ pub fn encode(message: &[u8]) -> Bytes {
     envelope.into()
 }
 
+/// An envelope holding the message compressed, or as it is where it is empty or would not become smaller.
+pub fn encode_compressed(encoding: Encoding, message: &[u8]) -> Bytes {
+    if encoding == Encoding::Identity || message.is_empty() {
+        return encode(message);
+    }
+    let mut envelope = vec![0; PREFIX];
+    encoding.compress(message, &mut envelope);
+    let len = envelope.len() - PREFIX;
+    if len >= message.len() {
+        return encode(message);
+    }
+    envelope[..PREFIX].copy_from_slice(&prefix(len, true));
+    envelope.into()
+}
+
 /// Writes the prefix into a buffer whose first five bytes were left for it, so that a message serialized straight
 /// after them need not be copied.
 ///

@@ -27,7 +27,7 @@ pub use answered::Answered;
 pub use body::{Body, CollectError, Collected};
 pub use code::Code;
 pub use connection::{Carried, Client, Connection, Endpoint, Flow, Origin, Scheme};
-pub use encoding::Encoding;
+pub use encoding::{Accepted, Encoding};
 pub use kept::Kept;
 pub use protocol::is_grpc;
 pub use status::Status;

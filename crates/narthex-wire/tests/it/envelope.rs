@@ -56,6 +56,21 @@ fn both_compressions_are_read() {
 }
 
 #[test]
+fn what_pays_is_compressed() {
+    let text =
+        b"a text that repeats, a text that repeats, a text that repeats, a text that repeats".repeat(3);
+    for encoding in [Encoding::Gzip, Encoding::Deflate, Encoding::Zstd, Encoding::Brotli] {
+        let data = envelope::encode_compressed(encoding, &text);
+        assert_eq!((data[0], data.len() < text.len()), (1, true), "{encoding:?}");
+        assert_eq!(decode(encoding, 1000, &[&data]).unwrap(), [text.as_slice()]);
+        for plain in [b"".as_slice(), b"a"] {
+            assert_eq!(envelope::encode_compressed(encoding, plain), envelope::encode(plain), "{encoding:?}");
+        }
+    }
+    assert_eq!(envelope::encode_compressed(Encoding::Identity, &text), envelope::encode(&text));
+}
+
+#[test]
 fn the_limit_is_on_the_decompressed_size() {
     let bomb = gzip(&vec![0; 1_000_000]);
     assert!(bomb.len() < 10_000);

@@ -68,11 +68,11 @@ fn the_encoding_is_the_headers() {
     let body = Body::full(envelope(1, &gzip(b"abc")));
     assert_eq!(now(read_unary(body, &headers, 100)).unwrap(), "abc");
 
-    headers.insert("grpc-encoding", HeaderValue::from_static("br"));
+    headers.insert("grpc-encoding", HeaderValue::from_static("snappy"));
     let status = now(read_unary(Body::full(encode(b"abc")), &headers, 100)).unwrap_err();
     assert_eq!(status.code(), Code::Unimplemented);
     let response = status.into_response();
-    assert_eq!(response.headers()["grpc-accept-encoding"], "identity,deflate,gzip");
+    assert_eq!(response.headers()["grpc-accept-encoding"], "identity,deflate,gzip,zstd,br");
     assert_eq!(response.headers()["grpc-status"], "12");
 }
 

@@ -1,0 +1,205 @@
+//! How messages are compressed: the encodings there are, and which of them a peer names or accepts.
+//!
+//! gRPC, gRPC-Web and Connect know them by the same names as HTTP. It is *not* where it is decided whether a response is
+//! compressed: that is the servicer's, or the option's.
+
+mod codec;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::names::{GRPC_ACCEPT_ENCODING, GRPC_ENCODING};
+use crate::status::Status;
+
+/// What we put into `grpc-accept-encoding`.
+pub const ACCEPT: &str = "identity,deflate,gzip,zstd,br";
+
+/// How messages whose compressed flag is set are compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Encoding {
+    /// Not at all: such a message is an error.
+    #[default]
+    Identity,
+    /// gzip, RFC 1952.
+    Gzip,
+    /// zlib, RFC 1950, which HTTP and gRPC call deflate.
+    Deflate,
+    /// Zstandard, RFC 8878.
+    Zstd,
+    /// Brotli, RFC 7932, which HTTP calls br.
+    Brotli,
+}
+
+impl Encoding {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Identity, Self::Gzip, Self::Deflate, Self::Zstd, Self::Brotli];
+
+    /// Its name in headers.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::Gzip => "gzip",
+            Self::Deflate => "deflate",
+            Self::Zstd => "zstd",
+            Self::Brotli => "br",
+        }
+    }
+
+    /// The encoding of this name, if it is one of ours.
+    pub fn from_name(name: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|encoding| encoding.name().as_bytes().eq_ignore_ascii_case(name))
+    }
+
+    /// Its name as the value of a header.
+    pub const fn to_header(self) -> HeaderValue {
+        HeaderValue::from_static(self.name())
+    }
+
+    /// The encoding that `grpc-encoding` declares.
+    ///
+    /// # Errors
+    ///
+    /// `UNIMPLEMENTED` for one we do not know; the status carries `grpc-accept-encoding`, as gRPC asks.
+    pub fn from_headers(headers: &HeaderMap) -> Result<Self, Status> {
+        let Some(value) = headers.get(&GRPC_ENCODING) else { return Ok(Self::Identity) };
+        if value.is_empty() {
+            return Ok(Self::Identity);
+        }
+        Self::from_name(value.as_bytes()).ok_or_else(|| {
+            let name = String::from_utf8_lossy(value.as_bytes());
+            let mut status =
+                Status::unimplemented(format!("compression {name:?} is not supported; these are: {ACCEPT}"));
+            status.metadata_mut().insert(&GRPC_ACCEPT_ENCODING, HeaderValue::from_static(ACCEPT));
+            status
+        })
+    }
+
+    /// Decompresses one message of at most `limit` bytes once decompressed.
+    ///
+    /// # Errors
+    ///
+    /// `RESOURCE_EXHAUSTED` over the limit, `INTERNAL` for data that is not of this encoding.
+    pub fn decompress(self, data: Bytes, limit: usize) -> Result<Bytes, Status> {
+        if self == Self::Identity {
+            return Ok(data);
+        }
+        let message = codec::decompress(self, &data, limit).map_err(|error| {
+            Status::internal(format!("a message could not be decompressed as {}: {error}", self.name()))
+        })?;
+        if message.len() > limit {
+            return Err(Status::resource_exhausted(format!(
+                "a message is larger than the limit of {limit} bytes once decompressed"
+            )));
+        }
+        Ok(message.into())
+    }
+
+    /// Compresses `message` behind what is in `out`.
+    pub fn compress(self, message: &[u8], out: &mut Vec<u8>) {
+        codec::compress(self, message, out);
+    }
+}
+
+/// The encodings that a peer can read, as a header of its says: `grpc-accept-encoding`, or HTTP's `accept-encoding`.
+///
+/// `identity` is always one of them: a server that has nothing better sends that, whatever the header says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// The weight of each of [`Encoding::ALL`], in thousandths; 0 is not accepted.
+    weights: [u16; Encoding::ALL.len()],
+}
+
+impl Accepted {
+    /// Reads all values of this header.
+    ///
+    /// Weights (`gzip;q=0.5`) and `*` are HTTP's, RFC 9110 12.5.3; gRPC's peers send neither.
+    pub fn from_headers(headers: &HeaderMap, name: &HeaderName) -> Self {
+        let mut weights = [None; Encoding::ALL.len()];
+        let mut others = 0;
+        for item in
+            headers.get_all(name).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        {
+            let (name, weight) = weighted(item);
+            match Encoding::from_name(name) {
+                Some(encoding) => weights[encoding as usize] = Some(weight),
+                None if name == b"*" => others = weight,
+                None => {}
+            }
+        }
+        Self { weights: weights.map(|weight| weight.unwrap_or(others)) }
+    }
+
+    /// Whether the peer can read this one.
+    pub const fn contains(&self, encoding: Encoding) -> bool {
+        matches!(encoding, Encoding::Identity) || self.weights[encoding as usize] > 0
+    }
+
+    /// The one that the peer likes best; of those it likes as well, the first that `ours` names. `Identity` if there is none.
+    pub fn best_of(&self, ours: &[Encoding]) -> Encoding {
+        let mut best = Encoding::Identity;
+        let mut weight = 0;
+        for encoding in ours {
+            if self.weights[*encoding as usize] > weight {
+                (best, weight) = (*encoding, self.weights[*encoding as usize]);
+            }
+        }
+        best
+    }
+}
+
+/// `gzip;q=0.5` as a name and 500. A weight that cannot be read is 1, as if it were not there.
+fn weighted(item: &[u8]) -> (&[u8], u16) {
+    let mut parts = item.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
+    let name = parts.next().unwrap_or_default();
+    let weight = parts
+        .find_map(|part| part.strip_prefix(b"q=").or_else(|| part.strip_prefix(b"Q=")))
+        .and_then(|weight| std::str::from_utf8(weight).ok()?.parse::<f32>().ok())
+        .filter(|weight| (0.0..=1.0).contains(weight));
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is between 0 and 1000")]
+    let weight = weight.map_or(1000, |weight| (weight * 1000.0) as u16);
+    (name, weight)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::ACCEPT_ENCODING;
+
+    use super::*;
+
+    fn accepted(value: &str) -> Accepted {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT_ENCODING, value.parse().unwrap());
+        Accepted::from_headers(&headers, &ACCEPT_ENCODING)
+    }
+
+    #[test]
+    fn every_name_is_read_back_and_offered() {
+        for encoding in Encoding::ALL {
+            assert_eq!(Encoding::from_name(encoding.name().as_bytes()), Some(encoding));
+            assert_eq!(Encoding::ALL[encoding as usize], encoding);
+            assert!(ACCEPT.split(',').any(|name| name == encoding.name()));
+        }
+        assert_eq!(Encoding::from_name(b"snappy"), None);
+    }
+
+    #[test]
+    fn what_a_peer_likes_best() {
+        const OURS: &[Encoding] = &[Encoding::Zstd, Encoding::Brotli, Encoding::Gzip];
+        for (value, expect) in [
+            ("", Encoding::Identity),
+            ("identity", Encoding::Identity),
+            ("snappy", Encoding::Identity),
+            ("gzip, deflate, br, zstd", Encoding::Zstd),
+            ("gzip, deflate", Encoding::Gzip),
+            ("GZIP;q=0.9, br;q=0.5", Encoding::Gzip),
+            ("gzip;q=0, br ; Q=0.001", Encoding::Brotli),
+            ("zstd;q=0, *;q=0.5", Encoding::Brotli),
+            ("gzip;q=2", Encoding::Gzip),
+        ] {
+            assert_eq!(accepted(value).best_of(OURS), expect, "{value}");
+        }
+        assert!(!accepted("gzip;q=0").contains(Encoding::Gzip));
+        assert!(accepted("identity,gzip").contains(Encoding::Gzip));
+        assert!(accepted("").contains(Encoding::Identity));
+    }
+}
