@@ -151,6 +151,28 @@ fmt: $(VENV)/.lint ## Format everything, and fix what the linters can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# ---- judging
+
+# LIBRARY=grpc lets grpc's own server stand in for ours: what fails with both is the judge's fault.
+JUDGE = @mkdir -p $(RESULTS)/judges; \
+	$(BIN)/python -m pytest judges/$(1) $(if $(LIBRARY),--library $(LIBRARY)) $(ARGS) --junitxml=$(RESULTS)/judges/$(1).xml
+
+.PHONY: judge-connect
+judge-connect: build $(VENV)/.test $(TOOLS)/judges ## Have connectrpc's conformance suite judge gRPC, gRPC-Web and Connect
+	$(call JUDGE,connect)
+
+.PHONY: judge-interop
+judge-interop: build $(VENV)/.test $(TOOLS)/judges ## Have gRPC's interop cases judge gRPC, by the clients of grpc-go and grpcio
+	$(call JUDGE,interop)
+
+# Without Go these programs are not there, and what needs them is listed as not run.
+$(TOOLS)/judges: judges/go/go.mod judges/go/go.sum $(wildcard judges/go/*/*.go)
+	@if command -v go > /dev/null; then \
+		mkdir -p $@ && go build -C judges/go -ldflags="-s -w" -o "$(abspath $@)/" tool ./descriptors && touch $@; \
+	else \
+		echo "There is no Go to build the judges with; what they judge will be listed as not run."; \
+	fi
+
 # ---- measuring
 
 .PHONY: bench
