@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use narthex_wire::names::GRPC_STATUS;
-use narthex_wire::{Body, BoxError, Carried, Client, Code, Flow, Origin};
+use narthex_wire::{Body, BoxError, Carried, Client, Code, Flow, Origin, Outcome};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -144,6 +144,8 @@ struct Line {
     version: Version,
     answer: Option<(StatusCode, Flow)>,
     grpc: Option<Code>,
+    /// Where the status comes from if trailers do not show it.
+    outcome: Option<Outcome>,
     faults: Option<Faults>,
     written: bool,
 }
@@ -160,6 +162,7 @@ impl Line {
             version: request.version(),
             answer: None,
             grpc: None,
+            outcome: None,
             faults: extensions.get().cloned(),
             written: false,
         }
@@ -178,6 +181,7 @@ impl Line {
             None => (status, Flow::of(response)),
         });
         self.grpc(Some(response.headers()));
+        self.outcome = response.extensions().get().cloned();
     }
 
     /// Takes the status from trailers, or from a head that stands for them.
@@ -226,9 +230,11 @@ impl fmt::Display for Printed<'_> {
         match line.answer {
             Some((status, flow)) => {
                 write!(f, " {} {flow}", status.as_str())?;
-                // A JSON client's status is the HTTP one already.
-                if let (Some(code), Flow::Grpc | Flow::HttpOverGrpc) = (line.grpc, flow) {
-                    write!(f, " {}", code.name())?;
+                let code = line.grpc.or_else(|| line.outcome.as_ref().and_then(Outcome::get));
+                match (code, flow) {
+                    // A JSON client's status is the HTTP one already.
+                    (_, Flow::Http | Flow::Json) | (None, _) => {}
+                    (Some(code), _) => write!(f, " {}", code.name())?,
                 }
             }
             None => f.write_str(" -")?,
@@ -405,6 +411,20 @@ mod tests {
         assert_eq!(after, ["127.0.0.1:5000 - \"GET / HTTP/1.1\" 200 grpc ABORTED"]);
         let plain = || Response::new(Body::new(Stream(Some(Frame::data(Bytes::from_static(b"x"))))));
         assert_eq!(log(true, "/", plain).1, ["127.0.0.1:5000 - \"GET / HTTP/1.1\" 200 http"]);
+    }
+
+    #[test]
+    fn what_a_translation_hides_it_tells_in_another_way() {
+        let translated = || {
+            let outcome = Outcome::default();
+            outcome.set(Code::NotFound);
+            let mut response = Response::new(Body::from("x"));
+            response.extensions_mut().insert(Flow::Connect);
+            response.extensions_mut().insert(outcome);
+            response
+        };
+        let (before, _) = log(true, "/s/M", translated);
+        assert_eq!(before, ["127.0.0.1:5000 - \"GET /s/M HTTP/1.1\" 200 connect NOT_FOUND"]);
     }
 
     #[test]

@@ -2,33 +2,15 @@
 
 use std::borrow::Cow;
 
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, request};
-use narthex_wire::{metadata, names, timeout};
+use narthex_wire::{metadata, names};
 use percent_encoding::percent_decode_str;
 
 use crate::error::Rejection;
 use crate::options::Options;
 use crate::route::Route;
 use crate::rule::RequestBody;
-
-/// Headers that are about the HTTP message, not the call.
-const NOT_METADATA: [HeaderName; 14] = [
-    header::CONNECTION,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    header::TE,
-    header::TRAILER,
-    header::HOST,
-    header::EXPECT,
-    header::CONTENT_LENGTH,
-    header::CONTENT_TYPE,
-    header::CONTENT_ENCODING,
-    header::ACCEPT_ENCODING,
-    header::RANGE,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-];
 
 /// Refuses a body that this route cannot take, before any of it is read.
 ///
@@ -77,57 +59,9 @@ fn may_be_json(content_type: &[u8]) -> bool {
 pub(crate) fn to_grpc(head: &mut request::Parts, route: &Route) {
     head.method = Method::POST;
     head.uri = route.target().clone();
-    to_metadata(&mut head.headers);
+    metadata::keep_metadata(&mut head.headers);
     head.headers.insert(header::CONTENT_TYPE, names::APPLICATION_GRPC.clone());
     head.headers.insert(header::TE, HeaderValue::from_static("trailers"));
-}
-
-/// Leaves of HTTP headers what may be metadata of a call.
-///
-/// A client's `grpc-*` are not gRPC's here, save `grpc-timeout`, which asks for a deadline as it does in grpc-gateway.
-/// `x-envoy-original-*` are words of Envoy's transcoder, never of its clients. Values that gRPC cannot carry (a `-bin`
-/// that is no base64, text that is not ASCII) are left out with their header.
-fn to_metadata(headers: &mut HeaderMap) {
-    let named_by_connection = named_by_connection(headers);
-    let has_timeout = timeout::parse(headers).is_some();
-    let drop_it = |name: &HeaderName| {
-        NOT_METADATA.contains(name)
-            || !is_metadata_name(name.as_str())
-            || (name.as_str().starts_with("grpc-") && !(has_timeout && name == names::GRPC_TIMEOUT))
-            || name.as_str().starts_with("x-envoy-original-")
-            || named_by_connection.iter().any(|other| other.eq_ignore_ascii_case(name.as_str()))
-    };
-    let bad_value = |name: &HeaderName, value: &HeaderValue| {
-        if metadata::is_binary(name.as_str()) {
-            metadata::decode_bin(value.as_bytes()).any(|decoded| decoded.is_err())
-        } else {
-            value.to_str().is_err()
-        }
-    };
-    let dropped: Vec<HeaderName> = headers
-        .iter()
-        .filter(|(name, value)| drop_it(name) || bad_value(name, value))
-        .map(|(name, _)| name.clone())
-        .collect();
-    for name in dropped {
-        headers.remove(name);
-    }
-}
-
-/// RFC 9110 7.6.1: the headers that `connection` names are for this hop alone.
-fn named_by_connection(headers: &HeaderMap) -> Vec<String> {
-    let values = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
-    let tokens = values.flat_map(|value| value.split(',')).map(str::trim);
-    // These two are no header names that matter, and nearly always all there is.
-    tokens
-        .filter(|token| !token.eq_ignore_ascii_case("keep-alive") && !token.eq_ignore_ascii_case("close"))
-        .map(str::to_owned)
-        .collect()
-}
-
-/// gRPC's keys are narrower than HTTP's: `[0-9a-z_.-]`.
-fn is_metadata_name(name: &str) -> bool {
-    name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'.' | b'-'))
 }
 
 /// Percent-decodes text of a path or query; with `keep_slash`, `%2F` stays as it is.
@@ -206,40 +140,5 @@ mod tests {
         for bad in ["%", "%2", "%zz", "%ff"] {
             assert!(unescape(bad, false).is_err() && unescape(bad, true).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn metadata_is_what_belongs_to_the_call() {
-        let mut headers = HeaderMap::new();
-        for (name, value) in [
-            ("host", "a"),
-            ("connection", "close, X-Hop"),
-            ("x-hop", "1"),
-            ("authorization", "Bearer x"),
-            ("cookie", "a=b"),
-            ("accept", "*/*"),
-            ("accept-encoding", "gzip"),
-            ("grpc-timeout", "5S"),
-            ("grpc-encoding", "gzip"),
-            ("x-envoy-original-method", "GET"),
-            ("good-bin", "AQI"),
-            ("bad-bin", "!!"),
-            ("x!y", "1"),
-        ] {
-            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
-        }
-        headers.append("x-latin", HeaderValue::from_bytes(b"\xe9").unwrap());
-        to_metadata(&mut headers);
-        let mut left: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
-        left.sort_unstable();
-        assert_eq!(left, ["accept", "authorization", "cookie", "good-bin", "grpc-timeout"]);
-    }
-
-    #[test]
-    fn a_timeout_nobody_can_read_is_dropped() {
-        let mut headers = HeaderMap::new();
-        headers.insert("grpc-timeout", HeaderValue::from_static("soon"));
-        to_metadata(&mut headers);
-        assert!(headers.is_empty());
     }
 }

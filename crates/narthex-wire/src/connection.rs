@@ -155,6 +155,10 @@ pub enum Flow {
     Json,
     /// gRPC as it came.
     Grpc,
+    /// gRPC-Web, translated to gRPC.
+    GrpcWeb,
+    /// Connect, translated to gRPC.
+    Connect,
     /// HTTP that came inside a gRPC call, to the web application.
     HttpOverGrpc,
 }
@@ -175,6 +179,8 @@ impl Flow {
             Self::Http => "http",
             Self::Json => "json",
             Self::Grpc => "grpc",
+            Self::GrpcWeb => "grpc-web",
+            Self::Connect => "connect",
             Self::HttpOverGrpc => "http-over-grpc",
         }
     }

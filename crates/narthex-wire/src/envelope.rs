@@ -55,6 +55,16 @@ pub fn seal(mut buffer: Vec<u8>) -> Bytes {
     buffer.into()
 }
 
+/// The first envelope in `data`, whose flag and message are given as they came; `data` keeps the rest. `None` if it is not whole.
+pub fn split_first(data: &mut Bytes) -> Option<(u8, Bytes)> {
+    let (&[flag, a, b, c, d], rest) = data.split_first_chunk::<PREFIX>()?;
+    let len = u32::from_be_bytes([a, b, c, d]) as usize;
+    if rest.len() < len {
+        return None;
+    }
+    Some((flag, data.split_to(PREFIX + len).split_off(PREFIX)))
+}
+
 /// Takes DATA as it comes and gives whole messages, decompressed.
 ///
 /// A message that lies within one piece of data is a slice of it. At most one message is held: a declared length above

@@ -17,6 +17,7 @@ pub mod envelope;
 pub mod kept;
 pub mod metadata;
 pub mod names;
+pub mod outcome;
 pub mod protocol;
 pub mod status;
 pub mod timeout;
@@ -29,10 +30,11 @@ pub use code::Code;
 pub use connection::{Carried, Client, Connection, Endpoint, Flow, Origin, Scheme};
 pub use encoding::{Accepted, Encoding};
 pub use kept::Kept;
-pub use protocol::is_grpc;
+pub use outcome::Outcome;
+pub use protocol::{Codec, is_grpc};
 pub use status::Status;
 pub use trust::{TrustError, Trusted};
-pub use unary::{ReadUnary, read_unary, unary_response};
+pub use unary::{ReadUnary, UnaryReply, read_unary, unary_response};
 
 /// What a body stream fails with; a [`Status`] inside is what the other side is told.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

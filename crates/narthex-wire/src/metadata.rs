@@ -6,8 +6,29 @@ use std::fmt;
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use http::HeaderValue;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode, utf8_percent_encode};
+
+use crate::names::GRPC_TIMEOUT;
+use crate::timeout;
+
+/// Headers that are about the HTTP message, not the call.
+const NOT_METADATA: [HeaderName; 14] = [
+    header::CONNECTION,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::TE,
+    header::TRAILER,
+    header::HOST,
+    header::EXPECT,
+    header::CONTENT_LENGTH,
+    header::CONTENT_TYPE,
+    header::CONTENT_ENCODING,
+    header::ACCEPT_ENCODING,
+    header::RANGE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+];
 
 /// All but 0x20-0x24 and 0x26-0x7E; what is not ASCII is always encoded.
 const MESSAGE: &AsciiSet = &CONTROLS.add(b'%');
@@ -91,3 +112,51 @@ impl fmt::Display for NotBase64 {
 }
 
 impl std::error::Error for NotBase64 {}
+
+/// Leaves of an HTTP request's headers what may be metadata of a call.
+///
+/// A client's `grpc-*` are not gRPC's here, save `grpc-timeout`, which asks for a deadline as it does in grpc-gateway.
+/// `x-envoy-original-*` are words of Envoy's transcoder, never of its clients. Values that gRPC cannot carry (a `-bin`
+/// that is no base64, text that is not ASCII) are left out with their header.
+pub fn keep_metadata(headers: &mut HeaderMap) {
+    let named_by_connection = named_by_connection(headers);
+    let has_timeout = timeout::parse(headers).is_some();
+    let drop_it = |name: &HeaderName| {
+        NOT_METADATA.contains(name)
+            || !is_name(name.as_str())
+            || (name.as_str().starts_with("grpc-") && !(has_timeout && name == GRPC_TIMEOUT))
+            || name.as_str().starts_with("x-envoy-original-")
+            || named_by_connection.iter().any(|other| other.eq_ignore_ascii_case(name.as_str()))
+    };
+    let bad_value = |name: &HeaderName, value: &HeaderValue| {
+        if is_binary(name.as_str()) {
+            decode_bin(value.as_bytes()).any(|decoded| decoded.is_err())
+        } else {
+            value.to_str().is_err()
+        }
+    };
+    let dropped: Vec<HeaderName> = headers
+        .iter()
+        .filter(|(name, value)| drop_it(name) || bad_value(name, value))
+        .map(|(name, _)| name.clone())
+        .collect();
+    for name in dropped {
+        headers.remove(name);
+    }
+}
+
+/// RFC 9110 7.6.1: the headers that `connection` names are for this hop alone.
+fn named_by_connection(headers: &HeaderMap) -> Vec<String> {
+    let values = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let tokens = values.flat_map(|value| value.split(',')).map(str::trim);
+    // These two are no header names that matter, and nearly always all there is.
+    tokens
+        .filter(|token| !token.eq_ignore_ascii_case("keep-alive") && !token.eq_ignore_ascii_case("close"))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// gRPC's keys are narrower than HTTP's: `[0-9a-z_.-]`.
+fn is_name(name: &str) -> bool {
+    name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'.' | b'-'))
+}

@@ -1,6 +1,8 @@
 //! Telling gRPC from everything else, by content type alone.
 
-use http::{HeaderMap, header::CONTENT_TYPE};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+
+use crate::names::APPLICATION_GRPC;
 
 const GRPC: &[u8] = b"application/grpc";
 
@@ -22,9 +24,58 @@ pub fn is_grpc_content_type(value: &[u8]) -> bool {
     }
 }
 
+/// A content type without its parameters: `application/json` of `application/json; charset=utf-8`.
+pub fn essence(content_type: &[u8]) -> &[u8] {
+    let end = content_type.iter().position(|byte| *byte == b';').unwrap_or(content_type.len());
+    content_type[..end].trim_ascii()
+}
+
+/// Which form messages have: what a content type says behind its `+`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Codec {
+    /// Protobuf's wire format.
+    Proto,
+    /// ProtoJSON.
+    Json,
+}
+
+impl Codec {
+    /// The codec of this name, `proto` or `json`.
+    pub const fn from_name(name: &[u8]) -> Option<Self> {
+        if name.eq_ignore_ascii_case(b"proto") {
+            Some(Self::Proto)
+        } else if name.eq_ignore_ascii_case(b"json") {
+            Some(Self::Json)
+        } else {
+            None
+        }
+    }
+
+    /// The content type of gRPC with messages of this form.
+    pub fn grpc(self) -> HeaderValue {
+        match self {
+            Self::Proto => APPLICATION_GRPC.clone(),
+            Self::Json => HeaderValue::from_static("application/grpc+json"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::is_grpc_content_type;
+    use super::{Codec, essence, is_grpc_content_type};
+
+    #[test]
+    fn a_content_type_in_parts() {
+        assert_eq!(essence(b"application/json ; charset=utf-8"), b"application/json");
+        assert_eq!(essence(b"application/grpc"), b"application/grpc");
+        assert_eq!(essence(b""), b"");
+        assert_eq!(Codec::from_name(b"JSON"), Some(Codec::Json));
+        assert_eq!(Codec::from_name(b"proto"), Some(Codec::Proto));
+        assert_eq!(Codec::from_name(b"protobuf"), None);
+        for codec in [Codec::Proto, Codec::Json] {
+            assert!(is_grpc_content_type(codec.grpc().as_bytes()));
+        }
+    }
 
     #[test]
     fn grpc_content_types() {

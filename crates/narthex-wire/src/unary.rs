@@ -5,12 +5,13 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, Response};
+use http::{HeaderMap, Response, response};
 use http_body::Body as _;
 
 use crate::body::Body;
+use crate::code::Code;
 use crate::encoding::Encoding;
-use crate::envelope::Decoder;
+use crate::envelope::{self, Decoder};
 use crate::names;
 use crate::status::Status;
 
@@ -88,4 +89,72 @@ pub fn unary_response(envelope: Bytes, initial: HeaderMap, trailers: HeaderMap) 
     *response.headers_mut() = initial;
     response.headers_mut().insert(CONTENT_TYPE, names::APPLICATION_GRPC.clone());
     response
+}
+
+/// The answer to a unary call, read to its end: what a translation needs to know before it writes a head.
+#[derive(Debug)]
+pub struct UnaryReply {
+    /// The initial metadata, and what else was in the head; nothing where one head said it all (trailers-only).
+    pub initial: HeaderMap,
+    /// How the call ended, with the trailing metadata.
+    pub status: Status,
+    /// The message, if and only if the status is OK.
+    pub message: Option<Message>,
+}
+
+/// A message as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// How it is compressed.
+    pub encoding: Encoding,
+    /// Its bytes, compressed or not.
+    pub data: Bytes,
+}
+
+impl UnaryReply {
+    /// Reads a response, which is held whole. What is no answer to a unary call becomes an error status.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the body.
+    pub async fn read(head: response::Parts, body: Body) -> Self {
+        let mut headers = head.headers;
+        let collected = match body.collect(usize::MAX).await {
+            Ok(collected) => collected,
+            Err(error) => return Self { initial: headers, status: error.into(), message: None },
+        };
+        let in_trailers = collected.trailers.as_ref().and_then(Status::from_trailers);
+        let status = in_trailers.or_else(|| {
+            let mut status = Status::from_trailers(&headers)?;
+            headers.clear();
+            status.metadata_mut().remove(CONTENT_TYPE);
+            Some(status)
+        });
+        let status = status.unwrap_or_else(|| Status::unknown("the call ended without a grpc-status"));
+        if status.code() != Code::Ok {
+            return Self { initial: headers, status, message: None };
+        }
+        match Message::only(collected.data, &headers) {
+            Ok(message) => Self { initial: headers, status, message: Some(message) },
+            Err(error) => {
+                let status = error.with_metadata(status.metadata().clone());
+                Self { initial: headers, status, message: None }
+            }
+        }
+    }
+}
+
+impl Message {
+    /// The one message in `data`.
+    fn only(mut data: Bytes, headers: &HeaderMap) -> Result<Self, Status> {
+        let (flag, message) = match envelope::split_first(&mut data) {
+            Some(first) if data.is_empty() => first,
+            _ => return Err(Status::internal("a unary method did not answer with exactly one message")),
+        };
+        let encoding = if flag == 0 { Encoding::Identity } else { Encoding::from_headers(headers)? };
+        if flag > 1 || (flag == 1 && encoding == Encoding::Identity) {
+            return Err(Status::internal("the message of an answer is compressed, but nothing says how"));
+        }
+        Ok(Self { encoding, data: message })
+    }
 }

@@ -1,5 +1,7 @@
+use http::{HeaderMap, HeaderName, HeaderValue};
 use narthex_wire::metadata::{
-    NotBase64, decode_bin, encode_bin, is_binary, is_reserved, percent_decode_message, percent_encode_message,
+    NotBase64, decode_bin, encode_bin, is_binary, is_reserved, keep_metadata, percent_decode_message,
+    percent_encode_message,
 };
 use proptest::prelude::*;
 
@@ -63,4 +65,39 @@ proptest! {
         let _ = percent_decode_message(&value);
         decode_bin(&value).for_each(drop);
     }
+}
+
+#[test]
+fn of_http_headers_those_of_the_call_are_metadata() {
+    let mut headers = HeaderMap::new();
+    for (name, value) in [
+        ("host", "a"),
+        ("connection", "close, X-Hop"),
+        ("x-hop", "1"),
+        ("authorization", "Bearer x"),
+        ("cookie", "a=b"),
+        ("accept", "*/*"),
+        ("accept-encoding", "gzip"),
+        ("grpc-timeout", "5S"),
+        ("grpc-encoding", "gzip"),
+        ("x-envoy-original-method", "GET"),
+        ("good-bin", "AQI"),
+        ("bad-bin", "!!"),
+        ("x!y", "1"),
+    ] {
+        headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    headers.append("x-latin", HeaderValue::from_bytes(b"\xe9").unwrap());
+    keep_metadata(&mut headers);
+    let mut left: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
+    left.sort_unstable();
+    assert_eq!(left, ["accept", "authorization", "cookie", "good-bin", "grpc-timeout"]);
+}
+
+#[test]
+fn a_timeout_nobody_can_read_is_no_metadata() {
+    let mut headers = HeaderMap::new();
+    headers.insert("grpc-timeout", HeaderValue::from_static("soon"));
+    keep_metadata(&mut headers);
+    assert!(headers.is_empty());
 }

@@ -1,8 +1,9 @@
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use http_body::Frame;
 use narthex_wire::envelope::{PREFIX, encode};
-use narthex_wire::{Body, Code, Status, read_unary, unary_response};
+use narthex_wire::unary::Message;
+use narthex_wire::{Body, Code, Encoding, Status, UnaryReply, read_unary, unary_response};
 
 use crate::{envelope, frames, gzip, now, pieces};
 
@@ -87,4 +88,55 @@ fn a_response_has_its_type_its_metadata_and_its_trailers() {
     let collected = now(response.into_body().collect(100)).unwrap();
     assert_eq!(collected.data, encode(b"abc"));
     assert_eq!(collected.trailers.unwrap()["grpc-status"], "0");
+}
+
+fn reply(response: Response<Body>) -> UnaryReply {
+    let (head, body) = response.into_parts();
+    now(UnaryReply::read(head, body))
+}
+
+#[test]
+fn a_reply_is_initial_metadata_a_message_and_trailing_metadata() {
+    let initial = HeaderMap::from_iter([(HeaderName::from_static("a"), HeaderValue::from_static("1"))]);
+    let mut trailers = Status::ok().into_trailers();
+    trailers.insert("b", HeaderValue::from_static("2"));
+    let got = reply(unary_response(encode(b"abc"), initial.clone(), trailers.clone()));
+    assert_eq!((&got.initial["a"], &got.status.metadata()["b"]), (&initial["a"], &trailers["b"]));
+    assert_eq!(got.message, Some(Message { encoding: Encoding::Identity, data: "abc".into() }));
+
+    let mut compressed = unary_response(envelope(1, b"xyz").into(), initial, trailers);
+    compressed.headers_mut().insert("grpc-encoding", HeaderValue::from_static("br"));
+    let message = reply(compressed).message.unwrap();
+    assert_eq!(message, Message { encoding: Encoding::Brotli, data: "xyz".into() });
+}
+
+#[test]
+fn metadata_of_a_lone_head_are_trailing() {
+    let mut status = Status::not_found("no");
+    status.metadata_mut().insert("a", HeaderValue::from_static("1"));
+    let got = reply(status.into_response());
+    assert_eq!((got.status.code(), got.status.message()), (Code::NotFound, "no"));
+    assert!(got.initial.is_empty() && got.message.is_none());
+    assert_eq!(got.status.metadata().len(), 1);
+}
+
+#[test]
+fn what_is_no_reply_is_an_error() {
+    let ok = || Status::ok().into_trailers();
+    let two = [encode(b"a"), encode(b"b")].concat();
+    for (data, trailers, expect) in [
+        (Bytes::new(), ok(), Code::Internal),
+        (two.into(), ok(), Code::Internal),
+        (encode(b"abc").slice(..6), ok(), Code::Internal),
+        (envelope(1, b"abc").into(), ok(), Code::Internal),
+        (envelope(2, b"abc").into(), ok(), Code::Internal),
+        (encode(b"abc"), HeaderMap::new(), Code::Unknown),
+        // An error wins over a message that came before it.
+        (encode(b"abc"), Status::aborted("").into_trailers(), Code::Aborted),
+    ] {
+        let got = reply(unary_response(data, HeaderMap::new(), trailers));
+        assert_eq!((got.status.code(), got.message), (expect, None));
+    }
+    let broken = frames(vec![Err(Status::unavailable("gone").into())]);
+    assert_eq!(reply(Response::new(broken)).status.code(), Code::Unavailable);
 }
