@@ -139,7 +139,16 @@ def test_compressed_requests(site: Site, compression: grpc.Compression) -> None:
         assert Demo(channel).Add(AddRequest(a=1, b=2), timeout=5).o == 3
 
 
-@pytest.mark.parametrize("kind", ["application/json", "text/plain", "application/grpc-web"])
+def test_a_method_called_with_json(site: Site) -> None:
+    with site.client(http2=True) as client:
+        client.kind = client.ANY
+        response = client.post("/shop.v1.DemoService/Add", json={"a": 1, "b": 2})
+        assert (response.status_code, response.json()["o"]) == (200, 3)
+        response = client.post("/shop.v1.DemoService/Add", json={"c": 1})
+        assert (response.status_code, response.json()["code"]) == (400, 3)
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/grpc-web"])
 def test_a_method_called_with_another_content_type(site: Site, kind: str) -> None:
     # A servicer's path is never the application's.
     with site.client(http2=True) as client:

@@ -29,8 +29,9 @@ mod template;
 
 pub use error::{SchemaError, SchemaProblem};
 pub use layer::TranscodeLayer;
-pub use narthex_protojson::{Pool, ReadOptions, WriteOptions};
+pub use narthex_protojson::{HttpRule, Pattern, Pool, ReadOptions, WriteOptions};
 pub use options::{Options, UnknownQuery};
 pub use route::{Match, Route, RouteTable};
+pub use schema::Rules;
 pub use service::{ResponseFuture, Transcode};
 pub use template::{ParseError, Segment, Template, Variable};

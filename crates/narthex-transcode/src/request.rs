@@ -43,16 +43,33 @@ pub(crate) fn check_body(route: &Route, headers: &HeaderMap, options: &Options) 
     if length.is_some() { Err(Rejection::TooLarge { limit: options.max_body }) } else { Ok(()) }
 }
 
-/// `application/json`, `application/problem+json; charset=utf-8` and the like; any text; a form.
+/// Whether the body says that it is JSON: `application/json`, `application/problem+json; charset=utf-8` and the like.
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_some_and(|value| {
+        let essence = essence(value.as_bytes());
+        subtype_is_json(essence.split(|&b| b == b'/').nth(1).unwrap_or_default())
+    })
+}
+
+/// What is JSON, any text, or a form.
 fn may_be_json(content_type: &[u8]) -> bool {
-    let essence = content_type.split(|&b| b == b';').next().unwrap_or_default().trim_ascii();
+    let essence = essence(content_type);
     let Some(slash) = essence.iter().position(|&b| b == b'/') else { return essence.is_empty() };
     let (kind, subtype) = (&essence[..slash], &essence[slash + 1..]);
+    subtype_is_json(subtype)
+        || kind.eq_ignore_ascii_case(b"text")
+        || essence.eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
+}
+
+/// A media type without its parameters.
+fn essence(content_type: &[u8]) -> &[u8] {
+    content_type.split(|&b| b == b';').next().unwrap_or_default().trim_ascii()
+}
+
+fn subtype_is_json(subtype: &[u8]) -> bool {
     let suffix = subtype.len().checked_sub(5).map(|at| &subtype[at..]);
     subtype.eq_ignore_ascii_case(b"json")
         || suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case(b"+json"))
-        || kind.eq_ignore_ascii_case(b"text")
-        || essence.eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
 }
 
 /// Turns the head of a request into that of the gRPC call of `route`; extensions are kept.

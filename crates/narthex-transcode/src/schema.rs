@@ -1,6 +1,6 @@
-//! The annotations of the hosted services to a route table.
+//! The rules of the hosted services to a route table.
 
-use narthex_protojson::{Method, Pool};
+use narthex_protojson::{HttpRule, Method, Pattern, Pool};
 use percent_encoding::percent_decode_str;
 use rustc_hash::FxHashMap;
 
@@ -9,50 +9,120 @@ use crate::route::{Route, RouteTable};
 use crate::rule::{self, Binding, problem};
 use crate::template::Segment;
 
+/// Where rules come from beside the annotations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    /// Binds `POST /pkg.Service/Method`, with the whole message as its JSON body, where no rule has that path.
+    pub auto_mapping: bool,
+    /// Rules by the full name of their method, as a service config has them; such a rule stands in for the annotation.
+    pub configured: Vec<(String, HttpRule)>,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self { auto_mapping: true, configured: Vec::new() }
+    }
+}
+
 impl RouteTable {
-    /// Builds the table from the google.api.http annotations of these services.
+    /// Builds the table from the google.api.http annotations of these services, and from their methods' own paths.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`RouteTable::with_rules`].
+    pub fn build(pool: &Pool, services: &[String]) -> Result<Self, SchemaError> {
+        Self::with_rules(pool, services, &Rules::default())
+    }
+
+    /// Builds the table of these services from their annotations and from `rules`.
     ///
     /// A service that the pool does not know is served as gRPC alone, and the bindings of a streaming method are answered
     /// with UNIMPLEMENTED; [`RouteTable::notes`] says so. Bindings may overlap: a literal segment goes before `*`, and `*` before `**`.
     ///
     /// # Errors
     ///
-    /// All problems of all bindings: templates that do not parse, variables and bodies that name no fitting field, and
-    /// bindings of one HTTP method whose templates are the same but for the names of their variables.
-    pub fn build(pool: &Pool, services: &[String]) -> Result<Self, SchemaError> {
-        let mut table = Self::new(pool.clone());
-        let mut problems = Vec::new();
-        let mut taken = FxHashMap::default();
+    /// All problems of all bindings: templates that do not parse, variables and bodies that name no fitting field,
+    /// bindings of one HTTP method whose templates are the same but for the names of their variables, and configured
+    /// rules that select no method.
+    pub fn with_rules(pool: &Pool, services: &[String], rules: &Rules) -> Result<Self, SchemaError> {
+        let mut builder =
+            Builder { table: Self::new(pool.clone()), problems: Vec::new(), taken: FxHashMap::default() };
+        let mut methods = Vec::new();
         for name in services {
             let Some(service) = pool.service(name) else {
-                table.note(format!("{name} has no descriptor: it is served as gRPC alone, without JSON"));
+                builder
+                    .table
+                    .note(format!("{name} has no descriptor: it is served as gRPC alone, without JSON"));
                 continue;
             };
             for method in service.methods() {
-                for binding in method_bindings(&method, &mut table, &mut problems) {
-                    if is_free(&binding, &mut taken, &mut problems) {
-                        table.insert(Route::new(&method, binding));
-                    }
-                }
+                builder.bind(&method, rules);
+                methods.push(method);
             }
         }
+        builder.check_selectors(pool, rules);
+        if rules.auto_mapping {
+            // Last, since a rule that names such a path itself goes first.
+            for method in &methods {
+                builder.bind_own_path(method);
+            }
+        }
+        let Builder { table, problems, .. } = builder;
         if problems.is_empty() { Ok(table) } else { Err(SchemaError::new(problems)) }
     }
 }
 
-fn method_bindings(
-    method: &Method,
-    table: &mut RouteTable,
-    problems: &mut Vec<SchemaProblem>,
-) -> Vec<Binding> {
-    let Some(rule) = method.http_rule() else { return Vec::new() };
-    if method.is_client_streaming() || method.is_server_streaming() {
-        table.note(format!(
-            "{} is a streaming method: its HTTP binding is answered with UNIMPLEMENTED, only gRPC reaches it",
-            method.full_name()
-        ));
+struct Builder {
+    table: RouteTable,
+    problems: Vec<SchemaProblem>,
+    /// What is bound, and by whom.
+    taken: FxHashMap<(String, Vec<u8>), String>,
+}
+
+impl Builder {
+    fn bind(&mut self, method: &Method, rules: &Rules) {
+        // Where several rules select a method, the last one counts (google/api/http.proto).
+        let configured = rules.configured.iter().rfind(|(selector, _)| selector == method.full_name());
+        let Some(rule) = configured.map(|(_, rule)| rule).or_else(|| method.http_rule()) else { return };
+        if method.is_client_streaming() || method.is_server_streaming() {
+            self.table.note(format!(
+                "{} is a streaming method: its HTTP binding is answered with UNIMPLEMENTED, only gRPC reaches it",
+                method.full_name()
+            ));
+        }
+        for binding in rule::bindings(method, rule, &mut self.problems) {
+            if is_free(&binding, &mut self.taken, &mut self.problems) {
+                self.table.insert(Route::new(method, binding));
+            }
+        }
     }
-    rule::bindings(method, rule, problems)
+
+    fn bind_own_path(&mut self, method: &Method) {
+        let rule = HttpRule {
+            pattern: Some(Pattern::Post(method.path())),
+            body: "*".to_owned(),
+            ..HttpRule::default()
+        };
+        for binding in rule::bindings(method, &rule, &mut self.problems) {
+            let key = (binding.http_method.clone(), erased(&binding));
+            if !self.taken.contains_key(&key) {
+                self.table.insert(Route::of_own_path(method, binding));
+            }
+        }
+    }
+
+    /// A configured rule that selects nothing is a typing error, unless its method is simply not hosted here.
+    fn check_selectors(&mut self, pool: &Pool, rules: &Rules) {
+        for (selector, _) in &rules.configured {
+            let known = selector.rsplit_once('.').and_then(|(service, name)| {
+                pool.service(service)?.methods().find(|method| method.name() == name)
+            });
+            if known.is_none() {
+                let hint = "a selector is the full name of a method, as in shop.v1.ShopService.GetBook";
+                self.problems.push(problem(selector, "the rule selects no method", hint));
+            }
+        }
+    }
 }
 
 /// Whether no other binding matches exactly the same requests.

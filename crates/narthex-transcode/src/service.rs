@@ -73,6 +73,10 @@ impl Plan {
         let Some(found) = shared.table.find(request.method(), path) else {
             return shared.options.owns(path).then(|| Err(Box::new(no_route(request, shared))));
         };
+        if found.route.is_auto && !request::is_json(request.headers()) {
+            // A gRPC method's own path: what is not JSON there may be another protocol's, and dispatch knows what to say.
+            return None;
+        }
         let mut tail = Vec::new();
         let checked = refuse_stream(found.route)
             .and_then(|()| request::check_body(found.route, request.headers(), &shared.options))

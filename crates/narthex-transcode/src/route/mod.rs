@@ -27,6 +27,8 @@ pub struct Route {
     template: Template,
     target: Uri,
     is_streaming: bool,
+    /// Bound by the method's own path, without a rule.
+    pub(crate) is_auto: bool,
     pub(crate) captures: Vec<Capture>,
     pub(crate) input: narthex_protojson::Message,
     pub(crate) body: RequestBody,
@@ -52,11 +54,18 @@ impl Route {
             template,
             target: Uri::from(path),
             is_streaming: method.is_client_streaming() || method.is_server_streaming(),
+            is_auto: false,
             captures,
             input: method.input(),
             body,
             response,
         }
+    }
+
+    /// The method's own path, bound without a rule.
+    pub(crate) fn of_own_path(method: &Method, binding: Binding) -> Self {
+        let place = format!("{}, its own path", method.full_name());
+        Self { place, is_auto: true, ..Self::new(method, binding) }
     }
 
     /// The gRPC method and which of its bindings this is.

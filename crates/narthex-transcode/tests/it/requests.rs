@@ -291,3 +291,21 @@ fn http_bodies_pass_as_they_are() {
     let got = send("POST", "/api/echo", "");
     assert_eq!((got.header("content-type"), got.body.len()), (Some("application/octet-stream"), 0));
 }
+
+#[test]
+fn every_method_has_its_own_path() {
+    let got = send("POST", "/shop.v1.ShopService/NoBinding", r#"{"name": "x"}"#);
+    assert_eq!(got.called("NoBinding", "shop.v1.NameRequest"), json!({"name": "x"}));
+    assert_eq!(got.status, 200);
+    let (code, message) = send("POST", "/shop.v1.ShopService/GetBook", r#"{"nope": 1}"#).refused(400);
+    assert_eq!(code, 3);
+    assert!(message.contains("nope"), "{message}");
+    // Only as JSON: other content types there may be other protocols'.
+    for content_type in ["application/proto", "text/plain", "application/x-www-form-urlencoded"] {
+        let mut request = request("POST", "/shop.v1.ShopService/GetBook", "{}");
+        request.headers_mut().insert("content-type", content_type.parse().unwrap());
+        let seen = exchange(Options::default(), request, echo).seen.unwrap();
+        assert_eq!(seen.request.headers["content-type"], content_type);
+    }
+    assert_eq!(send("GET", "/shop.v1.ShopService/GetBook", "").seen.unwrap().request.method, "GET");
+}

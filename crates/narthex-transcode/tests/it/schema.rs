@@ -1,5 +1,8 @@
 //! What is wrong with annotations is said at once, and where.
 
+use http::Method;
+use narthex_transcode::{HttpRule, Pattern, RouteTable, Rules};
+
 use crate::support::{POOL, compile, table};
 
 fn problems(methods: &str) -> Vec<String> {
@@ -81,9 +84,35 @@ fn what_is_not_served_as_json_is_noted() {
     let streaming: Vec<_> = table
         .routes()
         .iter()
-        .filter(|route| route.is_streaming())
+        .filter(|route| route.is_streaming() && !route.place().ends_with(", its own path"))
         .map(narthex_transcode::Route::place)
         .collect();
     assert_eq!(streaming, ["shop.v1.ShopService.Watch", "shop.v1.ShopService.Import"]);
     assert_eq!(table.routes()[1].place(), "shop.v1.ShopService.GetBook, binding 2");
+}
+
+#[test]
+fn configured_rules_stand_in_for_annotations() {
+    let rule = |path: &str| HttpRule { pattern: Some(Pattern::Get(path.to_owned())), ..HttpRule::default() };
+    let rules = Rules {
+        auto_mapping: false,
+        configured: vec![
+            ("shop.v1.ShopService.GetBook".to_owned(), rule("/never/{id}")),
+            ("shop.v1.ShopService.GetBook".to_owned(), rule("/v2/books/{id}")),
+            ("shop.v1.ShopService.NoBinding".to_owned(), rule("/v2/none/{name}")),
+        ],
+    };
+    let services = ["shop.v1.ShopService".to_owned()];
+    let table = RouteTable::with_rules(&POOL, &services, &rules).unwrap();
+    let target = |path| table.find(&Method::GET, path).map(|found| found.route.target().path().to_owned());
+    assert_eq!(target("/v2/books/1").as_deref(), Some("/shop.v1.ShopService/GetBook"));
+    assert_eq!(target("/v2/none/1").as_deref(), Some("/shop.v1.ShopService/NoBinding"));
+    assert_eq!(target("/api/books/1"), None);
+    assert_eq!(target("/never/1"), None);
+    assert!(table.find(&Method::POST, "/shop.v1.ShopService/NoBinding").is_none());
+
+    let rules = Rules { configured: vec![("shop.v1.ShopService.GetBok".to_owned(), rule("/x"))], ..rules };
+    let error = RouteTable::with_rules(&POOL, &services, &rules).unwrap_err();
+    assert_eq!(error.problems().len(), 1);
+    assert!(error.to_string().starts_with("shop.v1.ShopService.GetBok: the rule selects no method; "));
 }
