@@ -17,7 +17,7 @@ use crate::exchange::{Exchange, Inbound, State};
 use crate::message;
 
 /// About how much body one `http.request` message carries at most.
-const PIECE: usize = 64 * 1024;
+pub(crate) const PIECE: usize = 64 * 1024;
 
 /// What `receive` can say now.
 enum Received {
@@ -26,8 +26,13 @@ enum Received {
     Nothing,
 }
 
-/// Why a request cannot be received whole.
-struct Refused(StatusCode, &'static str);
+/// The answer to a request that cannot be received whole.
+pub(crate) struct Refused(pub(crate) StatusCode, pub(crate) &'static str);
+
+impl Refused {
+    /// RFC 9110 15.5.14 by its present name.
+    pub(crate) const TOO_LARGE: Self = Self(StatusCode::PAYLOAD_TOO_LARGE, "Content Too Large");
+}
 
 pub(crate) struct Receive {
     pub(crate) exchange: Arc<Exchange>,
@@ -98,29 +103,31 @@ fn join(first: &mut Bytes, rest: &mut BytesMut, piece: Bytes) {
     rest.extend_from_slice(&piece);
 }
 
-/// One piece of body data from the connection; `None` at its end.
+/// One piece of body data from the connection, never an empty one; `None` at its end.
 fn read_frame(
     state: &mut State,
     cx: &mut Context<'_>,
     max_body: Option<u64>,
 ) -> Result<Poll<Option<Bytes>>, Refused> {
     let Inbound::Open { body, .. } = &mut state.request else { return Ok(Poll::Ready(None)) };
-    match Pin::new(body).poll_frame(cx) {
-        Poll::Pending => Ok(Poll::Pending),
-        Poll::Ready(None) => Ok(Poll::Ready(None)),
-        Poll::Ready(Some(Ok(frame))) => {
-            // Request trailers have no place in ASGI.
-            let data = frame.into_data().unwrap_or_default();
-            state.received += data.len() as u64;
-            if max_body.is_some_and(|limit| state.received > limit) {
-                return Err(Refused(StatusCode::PAYLOAD_TOO_LARGE, "Content Too Large"));
+    loop {
+        match Pin::new(&mut *body).poll_frame(cx) {
+            Poll::Pending => return Ok(Poll::Pending),
+            Poll::Ready(None) => return Ok(Poll::Ready(None)),
+            Poll::Ready(Some(Ok(frame))) => {
+                // Request trailers have no place in ASGI; and empty frames, which flow control does not count, must not pile up.
+                let Some(data) = frame.into_data().ok().filter(|data| !data.is_empty()) else { continue };
+                state.received += data.len() as u64;
+                if max_body.is_some_and(|limit| state.received > limit) {
+                    return Err(Refused::TOO_LARGE);
+                }
+                return Ok(Poll::Ready(Some(data)));
             }
-            Ok(Poll::Ready(Some(data)))
-        }
-        Poll::Ready(Some(Err(error))) => {
-            // Malformed, stalled, or its sender gone: the connection knows which, and puts its own answer in this one's place.
-            tracing::debug!("the request's body failed: {error}");
-            Err(Refused(StatusCode::BAD_REQUEST, "Bad Request"))
+            Poll::Ready(Some(Err(error))) => {
+                // Malformed, stalled, or its sender gone: the connection knows which, and puts its own answer in this one's place.
+                tracing::debug!("the request's body failed: {error}");
+                return Err(Refused(StatusCode::BAD_REQUEST, "Bad Request"));
+            }
         }
     }
 }
@@ -131,13 +138,13 @@ pub(crate) fn read_ahead(
     state: &mut State,
     cx: &mut Context<'_>,
     max_body: Option<u64>,
-) -> Result<(), StatusCode> {
+) -> Result<(), Refused> {
     loop {
         let Inbound::Open { ahead, .. } = &state.request else { return Ok(()) };
         if ahead.iter().map(Bytes::len).sum::<usize>() >= PIECE || !state.request.is_open() {
             return Ok(());
         }
-        match read_frame(state, cx, max_body).map_err(|Refused(status, _)| status)? {
+        match read_frame(state, cx, max_body)? {
             Poll::Ready(Some(piece)) => {
                 if let Inbound::Open { ahead, .. } = &mut state.request {
                     ahead.push_back(piece);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::header::{CONTENT_LENGTH, EXPECT};
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use narthex_wire::Body;
 use tower_service::Service;
 
@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::error::answer;
 use crate::exchange::Exchange;
 use crate::job::CallApp;
-use crate::receive::read_ahead;
+use crate::receive::{Refused, read_ahead};
 
 /// Calls the application for each request.
 #[derive(Clone, Debug)]
@@ -45,8 +45,9 @@ impl Service<Request<Body>> for AppService {
         let declared =
             head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
         if declared.zip(max_body).is_some_and(|(declared, limit)| declared > limit) {
-            let refusal = answer(StatusCode::PAYLOAD_TOO_LARGE, "Content Too Large", true);
-            return ResponseFuture { exchange: None, refusal: Some(refusal), max_body, reads_ahead: false };
+            let Refused(status, text) = Refused::TOO_LARGE;
+            let refusal = Some(answer(status, text, true));
+            return ResponseFuture { exchange: None, refusal, max_body, reads_ahead: false };
         }
         // A client that waits for 100 Continue gets it when the application asks for the body, not before.
         let reads_ahead = !head.headers.contains_key(EXPECT);
@@ -102,10 +103,10 @@ impl Future for ResponseFuture {
         // Until the application is called this task is the body's reader; afterwards `receive` is.
         if self.reads_ahead
             && state.receivers.is_none()
-            && let Err(status) = read_ahead(&mut state, cx, self.max_body)
+            && let Err(Refused(status, text)) = read_ahead(&mut state, cx, self.max_body)
         {
             drop(state);
-            exchange.fail(status, status.canonical_reason().unwrap_or_default());
+            exchange.fail(status, text);
         }
         Poll::Pending
     }

@@ -1,6 +1,8 @@
 //! The exchange without a server: random interleavings of what the application, the connection and the client do, against
 //! a model that knows only what was sent.
 
+mod fed;
+mod threads;
 mod world;
 
 use std::sync::Arc;
@@ -28,9 +30,12 @@ enum Step {
     /// Its call ends.
     Return,
     Cancelled,
-    /// The client sends a part of the request's body, or its end.
+    /// The client sends a part of the request's body.
     Upload(usize),
-    UploadEnd,
+    /// It ends with nothing more, with trailers, or midway.
+    UploadEnds,
+    UploadTrailers,
+    UploadFails,
     /// The connection asks for the response or for the next of its body.
     Take,
     /// The client leaves: the connection drops the response.
@@ -47,8 +52,8 @@ fn step() -> impl Strategy<Value = Step> {
         5 => Just(Step::Receive),
         1 => Just(Step::Return),
         1 => Just(Step::Cancelled),
-        3 => (1..LARGEST).prop_map(Step::Upload),
-        1 => Just(Step::UploadEnd),
+        3 => prop_oneof![1 => Just(0), 4 => 1..LARGEST].prop_map(Step::Upload),
+        2 => prop_oneof![Just(Step::UploadEnds), Just(Step::UploadTrailers), Just(Step::UploadFails)],
         8 => Just(Step::Take),
         1 => Just(Step::Leave),
     ]
@@ -66,11 +71,10 @@ fn with_runtime(body: impl FnOnce(Python<'_>, &Arc<Runtime>)) {
 }
 
 fn check(method: Method, steps: &[Step]) {
-    with_runtime(|py, runtime| run(py, runtime, method, steps));
+    with_runtime(|py, runtime| run(World::new(py, runtime, method, None), steps));
 }
 
-fn run(py: Python<'_>, runtime: &Arc<Runtime>, method: Method, steps: &[Step]) {
-    let mut world = World::new(py, runtime, method);
+fn run(mut world: World<'_>, steps: &[Step]) {
     for step in steps {
         world.take_step(step);
     }
@@ -81,10 +85,11 @@ fn run(py: Python<'_>, runtime: &Arc<Runtime>, method: Method, steps: &[Step]) {
 fn every_interleaving_keeps_the_promises() {
     with_runtime(|py, runtime| {
         let method = prop_oneof![5 => Just(Method::GET), 1 => Just(Method::HEAD)];
+        let max_body = prop::option::weighted(0.3, 0..LARGEST as u64);
         let steps = prop::collection::vec(step(), 0..40);
-        TestRunner::new(Config { cases: 600, failure_persistence: None, ..Config::default() })
-            .run(&(method, steps), |(method, steps)| {
-                run(py, runtime, method, &steps);
+        TestRunner::new(Config { cases: 800, failure_persistence: None, ..Config::default() })
+            .run(&(method, max_body, steps), |(method, max_body, steps)| {
+                run(World::new(py, runtime, method, max_body), &steps);
                 Ok(())
             })
             .unwrap();
@@ -145,7 +150,7 @@ fn a_body_that_was_dropped_before_its_declared_length_is_a_departure() {
 #[test]
 fn a_sender_waits_from_the_high_water_to_the_low() {
     with_runtime(|py, runtime| {
-        let mut world = World::new(py, runtime, Method::GET);
+        let mut world = World::new(py, runtime, Method::GET, None);
         let drained =
             |world: &World<'_>| (Drained { exchange: Arc::clone(&world.exchange) }).poll(py, None).is_some();
         world.take_step(&Step::Start(StatusCode::OK, None));
@@ -166,7 +171,7 @@ fn a_sender_waits_from_the_high_water_to_the_low() {
 fn a_panic_during_the_call_is_a_500_or_cuts_what_has_begun() {
     with_runtime(|py, runtime| {
         for begun in [false, true] {
-            let mut world = World::new(py, runtime, Method::GET);
+            let mut world = World::new(py, runtime, Method::GET, None);
             if begun {
                 world.take_step(&Step::Start(StatusCode::OK, None));
                 world.take_step(&Step::Piece(7, true));
@@ -177,7 +182,7 @@ fn a_panic_during_the_call_is_a_500_or_cuts_what_has_begun() {
                 panic!("a bug, on purpose");
             });
             assert!(std::panic::catch_unwind(call).is_err());
-            world.failed();
+            world.failed(StatusCode::INTERNAL_SERVER_ERROR);
             world.check_response();
         }
     });

@@ -1,6 +1,5 @@
 //! The exchange under test, and what is known of it from outside.
 
-use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,53 +10,17 @@ use http::{HeaderMap, Method, StatusCode};
 use http_body::{Body as _, Frame};
 use narthex_pyrt::{Outcome, Runtime, Wait as _};
 use narthex_wire::{Body, BoxError};
-use parking_lot::Mutex;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
+use super::fed::Fed;
 use super::{LARGEST, Step};
 use crate::error::ClientDisconnected;
-use crate::exchange::{Exchange, HIGH_WATER, PIECE_COST};
+use crate::exchange::{Exchange, HIGH_WATER, Inbound, PIECE_COST};
 use crate::message::{Head, Outgoing};
-use crate::receive::Receive;
+use crate::receive::{PIECE, Receive};
 use crate::send::{Drained, Sent, send};
 use crate::service::ResponseFuture;
-
-/// A request's body that the test feeds.
-#[derive(Clone, Default)]
-struct Fed(Arc<Mutex<Feed>>);
-
-#[derive(Default)]
-struct Feed {
-    pieces: VecDeque<Bytes>,
-    ended: bool,
-    waker: Option<Waker>,
-}
-
-impl http_body::Body for Fed {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let mut feed = self.0.lock();
-        match feed.pieces.pop_front() {
-            Some(piece) => Poll::Ready(Some(Ok(Frame::data(piece)))),
-            None if feed.ended => Poll::Ready(None),
-            None => {
-                feed.waker = Some(cx.waker().clone());
-                Poll::Pending
-            }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        let feed = self.0.lock();
-        feed.ended && feed.pieces.is_empty()
-    }
-}
 
 #[derive(Default)]
 struct Flag(AtomicBool);
@@ -72,6 +35,15 @@ impl Wake for Flag {
 enum End {
     Clean,
     Cut,
+}
+
+/// The body of an answer in the application's stead.
+fn told(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::BAD_REQUEST => "Bad Request",
+        StatusCode::PAYLOAD_TOO_LARGE => "Content Too Large",
+        _ => "Internal Server Error",
+    }
 }
 
 /// The exchange under test, and what is known of it from outside.
@@ -96,20 +68,29 @@ pub(super) struct World<'py> {
     pieces: usize,
     pub(super) waits: bool,
     complete: bool,
-    failed: bool,
+    /// What answers in the application's stead, if nothing of its own has gone out.
+    failed: Option<StatusCode>,
     gone: bool,
     // The request's body.
+    max_body: Option<u64>,
     uploaded: Vec<u8>,
+    /// What a client is told whose body cannot be received whole.
+    refusal: Option<StatusCode>,
     received: Vec<u8>,
     received_end: bool,
 }
 
 impl<'py> World<'py> {
-    pub(super) fn new(py: Python<'py>, runtime: &Arc<Runtime>, method: Method) -> Self {
+    pub(super) fn new(
+        py: Python<'py>,
+        runtime: &Arc<Runtime>,
+        method: Method,
+        max_body: Option<u64>,
+    ) -> Self {
         let feed = Fed::default();
         let exchange = Exchange::new(Arc::clone(runtime), Body::new(feed.clone()));
         Self {
-            future: Some(ResponseFuture::new(Arc::clone(&exchange), None, true)),
+            future: Some(ResponseFuture::new(Arc::clone(&exchange), max_body, true)),
             py,
             exchange,
             method,
@@ -125,16 +106,18 @@ impl<'py> World<'py> {
             pieces: 0,
             waits: false,
             complete: false,
-            failed: false,
+            failed: None,
             gone: false,
+            max_body,
             uploaded: Vec::new(),
+            refusal: None,
             received: Vec::new(),
             received_end: false,
         }
     }
 
     fn over(&self) -> bool {
-        self.complete || self.failed || self.gone
+        self.complete || self.failed.is_some() || self.gone
     }
 
     /// The request's method or the response's status allows no body.
@@ -156,14 +139,30 @@ impl<'py> World<'py> {
             Step::Return => self.finish(&Outcome::Returned(self.py.None().into_bound(self.py))),
             Step::Cancelled => self.finish(&Outcome::Cancelled),
             Step::Upload(size) => self.upload(size),
-            Step::UploadEnd => self.feed(|feed| feed.ended = true),
+            Step::UploadEnds => self.feed.end(None),
+            Step::UploadTrailers => self.feed.end(Some(Ok(Frame::trailers(HeaderMap::new())))),
+            Step::UploadFails => self.fail_upload(),
             Step::Take => self.take(),
             Step::Leave => self.leave(),
         }
-        let held = self.exchange.lock().buffered;
-        assert!(held <= HIGH_WATER + LARGEST + PIECE_COST, "{held} bytes are held");
+        self.notice();
         assert!(self.accepted.starts_with(&self.taken), "the client got what was not sent");
         assert!(self.uploaded.starts_with(&self.received), "the application got what was not uploaded");
+    }
+
+    /// What is held is bounded; and an upload that cannot be received whole may have ended the exchange, nothing else may.
+    fn notice(&mut self) {
+        let state = self.exchange.lock();
+        let held = state.buffered;
+        assert!(held <= HIGH_WATER + LARGEST + PIECE_COST, "{held} bytes are held");
+        if let Inbound::Open { ahead, .. } = &state.request {
+            let read: usize = ahead.iter().map(Bytes::len).sum();
+            assert!(read <= PIECE + LARGEST && ahead.iter().all(|piece| !piece.is_empty()), "{ahead:?}");
+        }
+        if state.is_over() && !self.over() {
+            assert!(self.refusal.is_some(), "it ended without a cause");
+            self.failed = self.refusal;
+        }
     }
 
     fn start(&mut self, status: StatusCode, length: Option<u64>) {
@@ -213,17 +212,17 @@ impl<'py> World<'py> {
     }
 
     fn receive(&mut self) {
-        let source = Receive { exchange: Arc::clone(&self.exchange), max_body: None };
+        let source = Receive { exchange: Arc::clone(&self.exchange), max_body: self.max_body };
         let Some(message) = source.poll(self.py, None) else {
             assert!(!self.over(), "an exchange that is over must say so");
-            let feed = self.feed.0.lock();
-            assert!(feed.pieces.is_empty(), "there was something to receive");
-            assert!(!feed.ended || self.received_end, "there was an end to receive");
+            assert!(self.feed.is_drained(), "there was something to receive");
+            assert!(!self.feed.has_ended() || self.received_end, "there was an end to receive");
             return;
         };
         let message = message.unwrap().into_bound(self.py);
         let kind: String = message.get_item("type").unwrap().extract().unwrap();
         if kind == "http.disconnect" {
+            self.notice();
             let delivered = self.exchange.lock().delivered;
             assert!(self.over() || delivered, "nobody has left");
             return;
@@ -232,35 +231,44 @@ impl<'py> World<'py> {
         assert!(!self.over() && !self.received_end);
         let data: Vec<u8> = message.get_item("body").unwrap().extract().unwrap();
         self.received.extend(data);
+        assert!(
+            self.max_body.is_none_or(|limit| self.received.len() as u64 <= limit),
+            "more than is allowed"
+        );
         self.received_end = !message.get_item("more_body").unwrap().extract::<bool>().unwrap();
-        assert!(!self.received_end || self.received == self.uploaded, "an end before the end");
+        let whole = self.refusal.is_none() && self.received == self.uploaded;
+        assert!(!self.received_end || whole, "an end before the end");
     }
 
     /// Something of ours has ended the exchange in the application's stead.
-    pub(super) fn failed(&mut self) {
-        self.failed = true;
+    pub(super) fn failed(&mut self, status: StatusCode) {
+        self.failed = Some(status);
     }
 
     fn finish(&mut self, outcome: &Outcome<'_>) {
         self.exchange.finished(self.py, outcome);
-        self.failed |= !self.complete;
+        if !self.over() {
+            self.failed = Some(StatusCode::INTERNAL_SERVER_ERROR);
+        }
     }
 
     fn upload(&mut self, size: usize) {
-        if self.feed.0.lock().ended {
+        if self.feed.has_ended() {
             return;
         }
         let piece = vec![size.to_le_bytes()[0]; size];
         self.uploaded.extend(&piece);
-        self.feed(|feed| feed.pieces.push_back(Bytes::from(piece)));
+        if self.max_body.is_some_and(|limit| self.uploaded.len() as u64 > limit) {
+            self.refusal.get_or_insert(StatusCode::PAYLOAD_TOO_LARGE);
+        }
+        self.feed.put(piece);
     }
 
-    fn feed(&self, change: impl FnOnce(&mut Feed)) {
-        let mut feed = self.feed.0.lock();
-        change(&mut feed);
-        let waker = feed.waker.take();
-        drop(feed);
-        waker.into_iter().for_each(Waker::wake);
+    fn fail_upload(&mut self) {
+        if !self.feed.has_ended() {
+            self.refusal.get_or_insert(StatusCode::BAD_REQUEST);
+            self.feed.end(Some(Err("the upload broke off")));
+        }
     }
 
     fn take(&mut self) {
@@ -301,8 +309,8 @@ impl<'py> World<'py> {
         match frame {
             Some(Ok(frame)) => {
                 let data = frame.into_data().unwrap();
-                if self.failed && !self.has_begun() {
-                    assert_eq!(data, "Internal Server Error");
+                if let Some(status) = self.failed.filter(|_| !self.has_begun()) {
+                    assert_eq!(data, told(status));
                 } else {
                     self.taken.extend(data);
                 }
@@ -329,7 +337,7 @@ impl<'py> World<'py> {
         let whole = streams && self.declared() == Some(self.accepted.len()) && self.taken == self.accepted;
         // A response that has no body is with the client once its head is.
         if !(streams && (whole || self.discards())) {
-            self.gone |= !(self.complete || self.failed);
+            self.gone |= !(self.complete || self.failed.is_some());
         }
     }
 
@@ -340,15 +348,16 @@ impl<'py> World<'py> {
         }
         while self.end.is_none() {
             self.take();
+            self.notice();
             if self.asked.as_ref().is_some_and(|flag| !flag.0.load(Ordering::SeqCst)) {
                 break;
             }
         }
-        if self.failed && !self.has_begun() {
-            assert_eq!((self.status, self.end), (Some(StatusCode::INTERNAL_SERVER_ERROR), Some(End::Clean)));
+        if self.failed.is_some() && !self.has_begun() {
+            assert_eq!((self.status, self.end), (self.failed, Some(End::Clean)));
         } else if self.has_begun() && self.discards() {
             assert_eq!((self.status, self.end), (self.started.map(|(status, _)| status), Some(End::Clean)));
-        } else if self.complete || self.failed {
+        } else if self.complete || self.failed.is_some() {
             let end = if self.complete { End::Clean } else { End::Cut };
             assert_eq!((self.status, self.end), (self.started.map(|(status, _)| status), Some(end)));
             assert!(self.taken == self.accepted, "something of the body is missing");
