@@ -2,6 +2,8 @@
 
 import http.client
 import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -62,12 +64,13 @@ def streamed(port: int) -> None:
     http1(port, expected=bytes(range(256)) * 256 * 16)
 
 
-def add_json(port: int) -> None:
+def add_json(port: int, path: str = "/v1/add", headers: Mapping[str, str] | None = None) -> None:
     """JSON in, JSON out; the arguments vary, so that no answer can be a canned one."""
     for a, b in ((1, 2), (20, 22), (-5, 3)):
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
         try:
-            connection.request("POST", "/v1/add", json.dumps({"a": a, "b": b}), {"content-type": "application/json"})
+            body = json.dumps({"a": a, "b": b})
+            connection.request("POST", path, body, {"content-type": "application/json", **(headers or {})})
             response = connection.getresponse()
             found = response.read()
         except http.client.HTTPException as error:
@@ -76,6 +79,11 @@ def add_json(port: int) -> None:
             connection.close()
         _expect("the status", response.status, 200)
         _expect("the sum", json.loads(found), {"sum": a + b})
+
+
+def add_connect(port: int) -> None:
+    """The same by Connect."""
+    add_json(port, "/arithmetic.v1.Calculator/Add", {"connect-protocol-version": "1"})
 
 
 def add_grpc(port: int) -> None:
@@ -89,6 +97,52 @@ def add_grpc(port: int) -> None:
         )
         for a, b in ((1, 2), (20, 22), (-5, 3)):
             _expect("the sum", _call(call, request_type(a=a, b=b))[0].sum, a + b)
+
+
+def repeat_grpc(port: int) -> None:
+    """The client of grpcio gets a sum as often as it wants it."""
+    from arithmetic.v1 import calculator_pb2 as messages
+
+    with _stub(port) as stub:
+        for a, b, times in ((1, 2, 1_000), (20, 22, 3)):
+            request = messages.RepeatRequest(add=messages.AddRequest(a=a, b=b), times=times)
+            sums = _streamed(stub.Repeat(request, timeout=PATIENCE))
+            _expect("the sums", [response.sum for response in sums], [a + b] * times)
+
+
+def add_each_grpc(port: int) -> None:
+    """The client of grpcio gets the sum of each request."""
+    from arithmetic.v1 import calculator_pb2 as messages
+
+    pairs = [(1, 2), (20, 22), (-5, 3)]
+    with _stub(port) as stub:
+        sums = _streamed(stub.AddEach((messages.AddRequest(a=a, b=b) for a, b in pairs), timeout=PATIENCE))
+    _expect("the sums", [response.sum for response in sums], [a + b for a, b in pairs])
+
+
+def mirror_grpc(port: int) -> None:
+    """The client of grpcio gets back what it sent."""
+    from arithmetic.v1 import calculator_pb2 as messages
+
+    data = bytes(range(256)) * 4096
+    with _stub(port) as stub:
+        found, _ = _call(stub.Mirror, messages.Chunk(data=data))
+    _expect("the data", found.data, data)
+
+
+@contextmanager
+def _stub(port: int) -> Iterator[Any]:
+    from arithmetic.v1 import calculator_pb2_grpc
+
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        yield calculator_pb2_grpc.CalculatorStub(channel)
+
+
+def _streamed(call: Any) -> list[Any]:
+    try:
+        return list(call)
+    except grpc.RpcError as error:
+        raise _wrong(error) from error
 
 
 def asgi_service(port: int) -> None:
@@ -121,10 +175,14 @@ def _call(call: Any, request: Any, metadata: Any = ()) -> tuple[Any, Any]:
     try:
         response, done = call.with_call(request, metadata=metadata, timeout=PATIENCE)
     except grpc.RpcError as error:
-        if error.code() is grpc.StatusCode.UNAVAILABLE:
-            raise ConnectionError(error.details()) from error
-        raise WrongAnswerError(f"{error.code().name}: {error.details()}") from error
+        raise _wrong(error) from error
     return response, done.initial_metadata()
+
+
+def _wrong(error: Any) -> Exception:
+    if error.code() is grpc.StatusCode.UNAVAILABLE:
+        return ConnectionError(error.details())
+    return WrongAnswerError(f"{error.code().name}: {error.details()}")
 
 
 @cache

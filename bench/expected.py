@@ -31,7 +31,8 @@ class Ratio:
         """Compares with the best rival that was measured."""
         least = self.times if sys.version_info >= (3, 12) else self.times_311
         rates = {row["server"]: row["figures"]["rps"] for row in rows if row["figures"]}
-        against = {name: rate for name, rate in rates.items() if (name in self.rivals if self.rivals else name != self.ours)}
+        theirs = [row["server"] for row in rows if (row["server"] in self.rivals if self.rivals else not row["ours"])]
+        against = {name: rates[name] for name in theirs if name in rates}
         named = " and ".join(self.rivals) if self.rivals else "the best rival"
         text = f"{least:g} times {named}"
         if self.ours not in rates or not against:
@@ -39,6 +40,25 @@ class Ratio:
         best = max(against, key=lambda name: against[name])
         ratio = rates[self.ours] / against[best]
         return Verdict(text, f"{ratio:.2f} times {best}", ratio >= least)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A figure of which less is better, that is at most this part of the best rival's."""
+
+    figure: str
+    of: float
+    text: str
+
+    def judge(self, rows: Rows) -> Verdict:
+        """Compares with the best rival that was measured."""
+        found = {row["server"]: row["figures"][self.figure] for row in rows if row["figures"]}
+        theirs = [row["server"] for row in rows if not row["ours"] and row["server"] in found]
+        if OURS not in found or not theirs:
+            return Verdict(self.text, "not measured", None)
+        best = min(theirs, key=lambda name: found[name])
+        part = found[OURS] / found[best]
+        return Verdict(self.text, f"{part:.3f} of {best}'s", part <= self.of)
 
 
 @dataclass(frozen=True)
@@ -74,4 +94,4 @@ class Below:
         return Verdict(self.text, f"{max(found):.2f}", max(found) < self.limit)
 
 
-Expectation = Ratio | Memory | Below
+Expectation = Ratio | Part | Memory | Below

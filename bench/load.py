@@ -1,13 +1,16 @@
-"""wrk and h2load: how they are called, and what of their output is believed."""
+"""wrk, h2load and a client of our own: how they are called, and what of their output is believed."""
 
 import json
 import os
 import re
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
+
+from bench import machine
 
 INSTALL = "apt-get install wrk nghttp2-client"
 
@@ -141,12 +144,33 @@ class H2Load:
         return f"h2load -t1 -c{self.connections} -m{self.streams} {self.path}"
 
 
+@dataclass(frozen=True)
+class PingPong:
+    """gRPC's streams both ways: on each the next message is sent when the answer to the last one has come."""
+
+    connections: int = 4
+    streams: int = 8
+
+    def run(self, port: int, seconds: int, cores: set[int], folder: Path) -> Measured:
+        """Runs our own client once, which looks at every answer and at the end of every call."""
+        pinned = ",".join(map(str, sorted(cores)))
+        numbers = map(str, (port, seconds, self.connections, self.streams))
+        said = _run([sys.executable, "-m", "bench.ping_pong", pinned, *numbers], cores)
+        result = json.loads(said)
+        return Measured(result["requests"], result["seconds"])
+
+    def describe(self) -> str:
+        """The numbers."""
+        return f"a message at a time on each of {self.streams} streams of {self.connections} connections"
+
+
 def _run(command: list[str], cores: set[int]) -> str:
     done = subprocess.run(
         command,
         capture_output=True,
         text=True,
         check=False,
+        cwd=machine.ROOT,
         preexec_fn=lambda: os.sched_setaffinity(0, cores),
     )
     if done.returncode:

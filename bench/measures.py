@@ -90,11 +90,12 @@ class FixedRate:
 
     rate: int
     connections: int = 32
+    protocol: str = "http1"
     columns: tuple[Column, ...] = (P99, P50, P999, WORST, CPU)
 
     def describe(self) -> str:
         """The rate."""
-        return f"{self.rate} requests/s on {self.connections} connections"
+        return f"{self.rate:,} requests/s on {self.connections} connections"
 
     def take(self, server: Server, bench: Bench) -> Figures:
         """One run after a short one that warms up."""
@@ -105,7 +106,7 @@ class FixedRate:
         return {**figures, "cpu_us": cpu * 1e6 / (self.rate * bench.seconds)}
 
     def _run(self, bench: Bench, seconds: int) -> Figures:
-        return client("bench.fixed_rate", bench, str(self.rate), str(seconds), str(self.connections))
+        return client("bench.fixed_rate", bench, self.protocol, str(self.rate), str(seconds), str(self.connections))
 
 
 @dataclass(frozen=True)
@@ -140,11 +141,53 @@ class StartUp:
         return {"start_ms": server.started_in * 1000, "peak_mib": server.usage().peak_mib}
 
 
-def client(module: str, bench: Bench, *arguments: str) -> Figures:
-    """Runs one of our own clients as a process on the client's core; it prints its figures as JSON."""
-    # Not by preexec_fn: the module's own threads are made after it has pinned itself.
+@dataclass(frozen=True)
+class IdleStreams:
+    """The memory for streams on which nothing happens, after each was answered once."""
+
+    connections: int
+    streams: int
+    columns: tuple[Column, ...] = (
+        Column("stream_kib", "KiB for a stream", "{:.2f}"),
+        Column("resident_mib", "MiB with all", "{:.0f}"),
+        Column("before_mib", "MiB before", "{:.0f}"),
+    )
+
+    def describe(self) -> str:
+        """How many."""
+        return f"{self.streams} streams on each of {self.connections} connections"
+
+    def take(self, server: Server, bench: Bench) -> Figures:
+        """Looks at the server before, and while a client holds the streams."""
+        before = server.usage().resident_mib
+        holding = subprocess.Popen(
+            own_client("bench.idle_streams", bench, str(self.connections), str(self.streams)),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=machine.ROOT,
+        )
+        with holding:
+            assert holding.stdout is not None, "it is a pipe"
+            ready = holding.stdout.readline()
+            resident = server.usage().resident_mib
+            _, errors = holding.communicate()
+        if holding.returncode or not ready:
+            raise LoadError(errors.strip()[-1000:])
+        opened = json.loads(ready)["streams"]
+        return {"stream_kib": (resident - before) * 1024 / opened, "resident_mib": resident, "before_mib": before}
+
+
+def own_client(module: str, bench: Bench, *arguments: str) -> list[str]:
+    """The command of one of our own clients, which pins itself to the client's core: its threads are made after that."""
     cores = ",".join(map(str, sorted(bench.client_cores)))
-    command = [sys.executable, "-m", module, cores, str(bench.port), *arguments]
+    return [sys.executable, "-m", module, cores, str(bench.port), *arguments]
+
+
+def client(module: str, bench: Bench, *arguments: str) -> Figures:
+    """Runs one of our own clients to its end; it prints its figures as JSON."""
+    command = own_client(module, bench, *arguments)
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=machine.ROOT)
     if done.returncode:
         raise LoadError(done.stderr.strip()[-1000:])

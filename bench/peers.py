@@ -114,6 +114,37 @@ def grpc_aio(loop: str = "uvloop", app: str | None = None) -> Peer:
     return Peer(name, packages, lambda site: [_grpc_aio(site.port, loop, app)])
 
 
+def narthex_aio() -> Peer:
+    """The program of ``grpc_aio`` with one import changed."""
+
+    def commands(site: Site) -> list[Command]:
+        return [[*_grpc_aio(site.port, "uvloop", None), "--module", "narthex.grpc.aio"]]
+
+    return Peer("narthex.grpc.aio", ("narthex", "uvloop"), commands)
+
+
+def grpc_sync(module: str) -> Peer:
+    """``server(ThreadPoolExecutor())`` of grpcio, or of Narthex."""
+
+    def commands(site: Site) -> list[Command]:
+        return [[str(BIN / "python"), str(APPS / "grpc_sync.py"), "--port", str(site.port), "--module", module]]
+
+    return Peer(f"{module}.server", ("narthex" if module.startswith("narthex") else "grpcio", "protobuf"), commands)
+
+
+def connectrpc(name: str) -> Peer:
+    """The application of connectrpc on pyvoy, or on uvicorn from the same environment."""
+    app = "connect_calculator:app"
+
+    def commands(site: Site) -> list[Command]:
+        if name == "pyvoy":
+            return pyvoy(app).commands(site)
+        fast = ("--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning")
+        return [[str(machine.PYVOY / "uvicorn"), app, "--port", str(site.port), "--app-dir", str(APPS), *fast]]
+
+    return Peer(f"connectrpc, {name}", ("connectrpc", name), commands)
+
+
 def envoy(template: str, behind: Peer) -> Peer:
     """Envoy in front of another server, with one of the configurations in bench/envoy."""
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bench import answers, peers
-from bench.expected import Below, Expectation, Memory, Ratio
-from bench.load import H2Load, Wrk
-from bench.measures import WITH_ENVOY, FixedRate, Health, Measure, StartUp, Throughput
+from bench.expected import Below, Expectation, Memory, Part, Ratio
+from bench.load import H2Load, PingPong, Wrk
+from bench.measures import MEMORY, WITH_ENVOY, Column, FixedRate, Health, IdleStreams, Measure, StartUp, Throughput
 
 GRPC = {"content-type": "application/grpc", "te": "trailers"}
 ADD_WIRE = b"\x00\x00\x00\x00\x04\x08\x01\x10\x02"
@@ -14,6 +14,10 @@ ADD_JSON = b'{"a":1,"b":2}'
 SUM_JSON = b'{"sum":3}'
 # An HttpBody of "text/plain" and "OK" in its envelope.
 HTTP_BODY_LENGTH = 5 + 12 + 4
+# Add(1, 2), 1,000 times.
+REPEAT_WIRE = b"\x00\x00\x00\x00\x09\x0a\x04\x08\x01\x10\x02\x10\xe8\x07"
+MEBIBYTE = 1 << 20
+CHUNK_WIRE = b"\x00" + (MEBIBYTE + 4).to_bytes(4, "big") + b"\x0a\x80\x80\x40" + bytes(range(256)) * (MEBIBYTE // 256)
 JSON = Wrk(path="/v1/add", method="POST", body=ADD_JSON, headers={"content-type": "application/json"}, answer=len(SUM_JSON))
 CALCULATOR = ("--grpc", "calculator:register")
 
@@ -36,10 +40,23 @@ class Scenario:
     rounds_factor: int = 1
 
 
+def _calculator(method: str, body: bytes, answer: int, **how: int) -> H2Load:
+    return H2Load(path=f"/arithmetic.v1.Calculator/{method}", body=body, headers=GRPC, answer=answer, **how)
+
+
+def _per(what: str) -> tuple[Column, ...]:
+    return (
+        Column("rps", f"{what}/s", more_is_better=True),
+        Column("cpu_us", f"CPU us/{what.removesuffix('s')}", "{:.1f}"),
+        MEMORY,
+    )
+
+
 def _json_peers() -> tuple[peers.Peer, ...]:
     return peers.narthex(None, *CALCULATOR), peers.envoy("json.yaml.in", peers.grpc_aio())
 
 
+_GRPC = (peers.narthex(None, *CALCULATOR), peers.grpc_aio("asyncio"), peers.grpc_aio())
 _OVER_GRPC = peers.narthex("web:raw", "--http-over-grpc")
 
 SCENARIOS = (
@@ -84,12 +101,90 @@ SCENARIOS = (
         echo=True,
     ),
     Scenario(
-        "grpc",
-        "unary gRPC",
-        (peers.narthex(None, *CALCULATOR), peers.grpc_aio("asyncio"), peers.grpc_aio()),
+        "grpc-1",
+        "unary gRPC, a stream on each connection",
+        _GRPC,
         answers.add_grpc,
-        Throughput(H2Load(path="/arithmetic.v1.Calculator/Add", body=ADD_WIRE, headers=GRPC, answer=7)),
+        Throughput(_calculator("Add", ADD_WIRE, 7, streams=1)),
         (Ratio(20, 15),),
+    ),
+    Scenario(
+        "grpc",
+        "unary gRPC, 8 streams on each connection",
+        (*_GRPC, peers.narthex_aio()),
+        answers.add_grpc,
+        Throughput(_calculator("Add", ADD_WIRE, 7)),
+        (Ratio(20, 15),),
+    ),
+    Scenario(
+        "grpc-64",
+        "unary gRPC, 64 streams on each connection",
+        _GRPC,
+        answers.add_grpc,
+        Throughput(_calculator("Add", ADD_WIRE, 7, streams=64)),
+        (Ratio(20, 15),),
+    ),
+    Scenario(
+        "grpc-sync",
+        "unary gRPC of synchronous servicers",
+        (peers.narthex(None, "--grpc", "calculator:register_sync"), peers.grpc_sync("narthex.grpc"), peers.grpc_sync("grpc")),
+        answers.add_grpc,
+        Throughput(_calculator("Add", ADD_WIRE, 7)),
+        (Ratio(5, 5),),
+    ),
+    Scenario(
+        "grpc-stream",
+        "server streaming, 1,000 small messages a call",
+        _GRPC,
+        answers.repeat_grpc,
+        Throughput(_calculator("Repeat", REPEAT_WIRE, 7_000, connections=2, streams=1), _per("calls")),
+        (Ratio(10, 10),),
+    ),
+    Scenario(
+        "grpc-ping-pong",
+        "bidirectional streaming, a message there and one back",
+        _GRPC,
+        answers.add_each_grpc,
+        Throughput(PingPong(), _per("messages")),
+        (Ratio(10, 10),),
+    ),
+    Scenario(
+        "grpc-1m",
+        "unary gRPC, 1 MiB there and back",
+        _GRPC,
+        answers.mirror_grpc,
+        Throughput(_calculator("Mirror", CHUNK_WIRE, len(CHUNK_WIRE), streams=1)),
+        (Ratio(3, 3),),
+    ),
+    Scenario(
+        "grpc-latency",
+        "latency of unary gRPC at 1,000 calls/s",
+        _GRPC,
+        answers.add_grpc,
+        FixedRate(1_000, connections=4, protocol="grpc"),
+        (Part("p99_ms", 0.2, "p99 at most a fifth of the best rival's"),),
+    ),
+    Scenario(
+        "grpc-idle",
+        "memory for 10,000 idle streams",
+        _GRPC,
+        answers.add_each_grpc,
+        IdleStreams(connections=100, streams=100),
+    ),
+    Scenario(
+        "connect",
+        "the same servicer by Connect, in JSON",
+        (peers.narthex(None, *CALCULATOR), peers.connectrpc("pyvoy"), peers.connectrpc("uvicorn")),
+        answers.add_connect,
+        Throughput(
+            Wrk(
+                path="/arithmetic.v1.Calculator/Add",
+                method="POST",
+                body=ADD_JSON,
+                headers={"content-type": "application/json", "connect-protocol-version": "1"},
+                answer=len(SUM_JSON),
+            )
+        ),
     ),
     Scenario(
         "json",

@@ -29,12 +29,13 @@ class WrongAnswerError(Exception):
 
 @dataclass(frozen=True)
 class Usage:
-    """What a server's processes have used since they were started."""
+    """What a server's processes have used since they were started, and the memory that they have now."""
 
     cpu_seconds: float
     # Of it, that of the first command: the server behind Envoy, where there is an Envoy.
     first_cpu_seconds: float
     peak_mib: float
+    resident_mib: float
 
 
 def free_port() -> int:
@@ -98,7 +99,8 @@ class Server:
         """Processor time and peak memory of all processes, children included."""
         trees = [_tree(process.pid) for process in self.processes]
         cpu = [sum(map(_cpu_seconds, pids)) for pids in trees]
-        return Usage(sum(cpu), cpu[0], sum(_peak_mib(pid) for pids in trees for pid in pids))
+        peak, resident = (sum(_memory_mib(pid, what) for pids in trees for pid in pids) for what in ("VmHWM", "VmRSS"))
+        return Usage(sum(cpu), cpu[0], peak, resident)
 
     def said(self) -> str:
         """The end of what the processes wrote."""
@@ -143,10 +145,10 @@ def _cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
-def _peak_mib(pid: int) -> float:
-    """The most memory that a process has had resident."""
+def _memory_mib(pid: int, what: str) -> float:
+    """The memory that a process has resident, ``VmRSS``, or has had at most, ``VmHWM``."""
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
+            if line.startswith(f"{what}:"):
                 return int(line.split()[1]) / 1024
     return 0.0
