@@ -58,6 +58,14 @@ $(BINDINGS): $(PROTOS) demo/proto/compile.py $(VENV)/.build
 	$(BIN)/python demo/proto/compile.py
 	@touch $@
 
+BROWSER_PAGE := demo/shop/static/shop/browser.js
+
+.PHONY: browser-page
+browser-page: $(BROWSER_PAGE) ## Bundle the script of the demo's page /browser, where there is npm
+
+$(BROWSER_PAGE): $(PROTOS) $(wildcard demo/browser/*.js*) demo/browser/build.sh $(VENV)/.build
+	@demo/browser/build.sh "$(abspath $(BIN))/python"
+
 # ---- running
 
 .PHONY: demo
@@ -154,6 +162,7 @@ fmt: $(VENV)/.lint ## Format everything, and fix what the linters can
 # ---- judging
 
 # LIBRARY=grpc lets grpc's own server stand in for ours: what fails with both is the judge's fault.
+NODE_CLIENTS := judges/clients/node_modules
 JUDGE = @mkdir -p $(RESULTS)/judges; \
 	$(BIN)/python -m pytest judges/$(1) $(if $(LIBRARY),--library $(LIBRARY)) $(ARGS) --junitxml=$(RESULTS)/judges/$(1).xml
 
@@ -164,6 +173,17 @@ judge-connect: build $(VENV)/.test $(TOOLS)/judges ## Have connectrpc's conforma
 .PHONY: judge-interop
 judge-interop: build $(VENV)/.test $(TOOLS)/judges ## Have gRPC's interop cases judge gRPC, by the clients of grpc-go and grpcio
 	$(call JUDGE,interop)
+
+.PHONY: judge-clients
+judge-clients: build $(VENV)/.test $(TOOLS)/judges $(TOOLS)/bin/grpcurl $(NODE_CLIENTS) $(BROWSER_PAGE) browser ## Have the clients of other languages judge, and browsers
+	$(call JUDGE,clients)
+
+$(NODE_CLIENTS): judges/clients/package.json judges/clients/package-lock.json
+	@if command -v npm > /dev/null; then \
+		npm ci --prefix judges/clients --no-audit --no-fund --ignore-scripts --loglevel=error && touch $@; \
+	else \
+		echo "There is no npm to get grpc-js with; its tests will be listed as not run."; \
+	fi
 
 # Without Go these programs are not there, and what needs them is listed as not run.
 $(TOOLS)/judges: judges/go/go.mod judges/go/go.sum $(wildcard judges/go/*/*.go)
@@ -186,4 +206,4 @@ bench-instructions: ## Count the instructions that a request costs, by callgrind
 
 .PHONY: clean
 clean: ## Remove all that the other targets made
-	rm -rf $(VENV) $(TOOLS) dist build target demo/run demo/shop/v1/*_pb2*.py*
+	rm -rf $(VENV) $(TOOLS) dist build target demo/run demo/shop/v1/*_pb2*.py* $(NODE_CLIENTS) demo/browser/{node_modules,generated} demo/shop/static

@@ -9,6 +9,7 @@ urlpatterns = [
     path("", views.home, name="home"),
     path("favicon.ico", views.favicon, name="favicon"),
     path("books/new", views.new_book, name="new-book"),
+    path("browser", views.browser, name="browser"),
     path("upload", views.upload, name="upload"),
     path("whoami", views.whoami, name="whoami"),
     re_path(r"^inspect(?:/.*)?$", views.inspect, name="inspect"),

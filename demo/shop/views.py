@@ -39,6 +39,12 @@ async def home(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
+async def browser(request: HttpRequest) -> HttpResponse:
+    """A page that calls the shop's gRPC services itself, by Connect and by gRPC-Web."""
+    return render(request, "shop/browser.html")
+
+
+@require_safe
 async def favicon(request: HttpRequest) -> HttpResponse:
     """A book, for the browser's tab."""
     return HttpResponse(

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import modules
 import pytest
-import servers
 
 HERE = Path(__file__).parent
 PARALLEL = 8
@@ -32,14 +31,13 @@ OF = {
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("style", servers.STYLES)
 def test_a_servicer_in_this_style_conforms(
-    style: str, library: str, conformance_protos: Path, server_environment, capfd: pytest.CaptureFixture[str]
+    style: str, library: str, conformance_environment: dict[str, str], capfd: pytest.CaptureFixture[str]
 ) -> None:
     runner = modules.program("connectconformance")
     command = [runner, "--mode", "server", *OF[library], "--parallel", str(PARALLEL), "--max-servers", str(SERVERS)]
     command += ["--", sys.executable, HERE / "server.py", style, library]
     with capfd.disabled():
         print(flush=True)
-        ended = subprocess.run(command, env=server_environment(conformance_protos), check=False)
+        ended = subprocess.run(command, env=conformance_environment, check=False)
     assert ended.returncode == 0, "some cases failed: the runner has said which"
