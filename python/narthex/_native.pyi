@@ -9,7 +9,7 @@ from typing import Any, final
 
 from narthex.config import Config
 
-__all__ = ["ClientDisconnected", "Server", "__version__", "builtin_descriptors", "init_logging"]
+__all__ = ["BindError", "ClientDisconnected", "Server", "Sockets", "Tls", "__version__", "builtin_descriptors", "init_logging"]
 
 __version__: str
 
@@ -18,6 +18,39 @@ class ClientDisconnected(OSError):
 
     Raised by ASGI's ``send``; public as ``narthex.ClientDisconnected``, which is also what it calls itself.
     """
+
+class BindError(Exception):
+    """An address that cannot be had. Its arguments are where, what, and what to do."""
+
+@final
+class Sockets:
+    """Addresses that are claimed before there is a server, which then takes them over. Not public API."""
+
+    def __new__(cls) -> Sockets: ...
+    def bind(
+        self, addresses: Sequence[str], tls: Tls | None = None, *, dual_stack: bool = False, reuse_port: bool = False
+    ) -> int:
+        """Claims all of these, ``127.0.0.1:0`` or ``unix:/path``, or none; returns their port, 0 if none has one.
+
+        Those that leave the port open get that of the one before. ``dual_stack``: ``[::]`` takes IPv4 clients as well.
+        ``reuse_port``: other processes may serve the same port. Clients that come from now on wait
+        to be served. Raises ``BindError``.
+        """
+
+    def close(self) -> None:
+        """Gives the addresses back that no server has taken over."""
+
+@final
+class Tls:
+    """How the connections of a port are secured. Not public API."""
+
+    def __new__(
+        cls, identities: Sequence[tuple[bytes, bytes]], client_ca: bytes | None = None, *, client_required: bool = True
+    ) -> Tls:
+        """``identities`` are private keys and certificate chains, ``client_ca`` asks for clients' certificates; all as PEM.
+
+        Raises ``ValueError`` with what is wrong with them.
+        """
 
 @final
 class Server:
@@ -32,6 +65,8 @@ class Server:
         generic_handlers: Sequence[Any],
         services: Sequence[str],
         descriptor_set: bytes,
+        *,
+        sockets: Sockets | None = None,
     ) -> Server:
         """``methods`` maps ``/pkg.Service/Method`` to its RpcMethodHandler; ``generic_handlers`` are asked for paths not in it.
 
@@ -40,7 +75,7 @@ class Server:
         """
 
     def prepare(self) -> list[tuple[str, str, str]]:
-        """Builds the routes and binds the sockets; returns every problem as (where, what, what to do), none if all is well."""
+        """Builds the routes and binds the configured addresses, besides those of ``sockets``; returns every problem as (where, what, what to do), none if all is well."""
 
     @property
     def addresses(self) -> list[str]:

@@ -183,6 +183,16 @@ def _add_where(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="listen on this UNIX socket; grpcio's clients need the option ('grpc.default_authority', 'localhost')",
     )
+    where.add_argument("--tls-cert", metavar="FILE", help="serve --bind by TLS with this certificate chain, as PEM")
+    where.add_argument("--tls-key", metavar="FILE", help="its private key, as PEM [default: it is in the certificate's file]")
+    where.add_argument(
+        "--tls-client-ca", metavar="FILE", help="ask clients for certificates that these authorities have signed, as PEM"
+    )
+    where.add_argument(
+        "--tls-client-auth",
+        metavar="{" + ",".join(config.CLIENT_AUTH) + "}",
+        help="whether clients without a certificate are served then [default: required]",
+    )
     where.add_argument(
         "--root-path",
         metavar="PATH",

@@ -19,6 +19,7 @@ from narthex.exceptions import BadValueError, Problem
 from narthex.quantity import parse_duration, parse_size
 
 LOOPS: Final = ("uvloop", "asyncio")
+CLIENT_AUTH: Final = ("required", "optional")
 LOG_LEVELS: Final = ("critical", "error", "warning", "info", "debug", "trace")
 DEFAULT_BIND: Final = "127.0.0.1:8000"
 
@@ -35,6 +36,14 @@ class Config:
     """Where to listen: ``127.0.0.1:8080`` or ``[::1]:0``, no names."""
     uds: str | None = None
     """A UNIX socket to listen on as well."""
+    tls_cert: str | None = None
+    """The PEM file of the certificate chain; connections to ``addresses`` are TLS then. The native half reads the files."""
+    tls_key: str | None = None
+    """The PEM file of its key; None: it is in the certificate's."""
+    tls_client_ca: str | None = None
+    """The PEM file of the authorities that sign clients' certificates; None: clients are not asked."""
+    tls_client_required: bool = True
+    """Clients without a certificate are refused."""
     root_path: str = ""
     """The ASGI ``root_path``: where the application is mounted, without a slash at its end."""
     forwarded_allow_ips: tuple[str, ...] = LOOPBACK
@@ -107,6 +116,10 @@ def _config(reader: "_Reader") -> Config:
     return Config(
         addresses=reader.each("bind", parse_bind, binds),
         uds=uds,
+        tls_cert=given.get("tls_cert"),
+        tls_key=given.get("tls_key"),
+        tls_client_ca=given.get("tls_client_ca"),
+        tls_client_required=reader.one("tls_client_auth", _choice(CLIENT_AUTH), "required") == "required",
         root_path=reader.one("root_path", _root_path, default.root_path),
         forwarded_allow_ips=reader.one(
             "forwarded_allow_ips", lambda text: parse_networks(text, everyone=True), default.forwarded_allow_ips
@@ -235,6 +248,17 @@ def _check_together(options: Options, given: Mapping[str, Any], problems: list[P
     if options.config.http_over_grpc and options.app is None:
         hint = "Name the application that the calls are for, or leave the option out."
         problems.append(Problem("--http-over-grpc", "there is no APP to serve", hint))
+    for option in ("tls_key", "tls_client_ca"):
+        if given.get(option) is not None and options.config.tls_cert is None:
+            problems.append(Problem(_spelling(option), "has no effect without a certificate", "Add --tls-cert FILE."))
+    if given.get("tls_client_auth") is not None and options.config.tls_client_ca is None:
+        hint = "Add --tls-client-ca FILE: without authorities no client is asked."
+        problems.append(Problem("--tls-client-auth", "has no effect without authorities", hint))
+    if options.config.tls_cert is not None and not options.config.addresses:
+        hint = "Add --bind HOST:PORT, or leave the option out."
+        problems.append(
+            Problem("--tls-cert", "is for addresses, and there is none: a UNIX socket is served in the clear", hint)
+        )
     if given.get("http_over_grpc_from") is not None and not options.config.http_over_grpc:
         problems.append(Problem("--http-over-grpc-from", "has no effect alone", "Add --http-over-grpc."))
     if "/" in options.config.api_prefixes and options.app is not None:

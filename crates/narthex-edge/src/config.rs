@@ -9,6 +9,8 @@ use crate::forwarded::Trusted;
 /// How connections are treated.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// How long a TLS handshake may take.
+    pub handshake_timeout: Duration,
     /// From the first byte of a request to the end of its head, and from connecting to the first byte.
     pub header_timeout: Duration,
     /// How long a request's body may make no progress while the service waits for it.
@@ -38,6 +40,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            handshake_timeout: Duration::from_secs(10),
             header_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_mins(1),
             keep_alive_timeout: Duration::from_secs(75),

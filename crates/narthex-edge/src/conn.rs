@@ -13,8 +13,8 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::{Request, Response};
 use hyper::server::conn::{http1, http2};
-use narthex_reactor::ReactorExecutor;
 use narthex_reactor::net::Stream;
+use narthex_reactor::{Reactor, ReactorExecutor};
 use narthex_wire::{Body, Connection};
 use tower_service::Service;
 
@@ -22,6 +22,7 @@ use crate::drain::{Presence, Stage};
 use crate::exchange::Exchanges;
 use crate::io::Io;
 use crate::state::{Common, State};
+use crate::tls::{self, Failure, Secured, Tls, Transport};
 use crate::watch::{Event, Phase, Watch};
 
 /// What an HTTP/2 client says first (RFC 9113 3.4).
@@ -32,6 +33,9 @@ const FIRST_READ: usize = 2048;
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_MAX: Duration = Duration::from_secs(5);
 
+const NOT_TLS: &[u8] =
+    b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: text/plain; charset=utf-8\r\n\
+content-length: 44\r\n\r\nThis port speaks TLS: use https in the URL.\n";
 const TIMEOUT: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
 /// How connections are served; one for a server.
@@ -42,10 +46,11 @@ pub(crate) struct Protocols {
     pub(crate) http2: http2::Builder<ReactorExecutor>,
 }
 
-/// Serves a connection until it ends.
-pub(crate) async fn serve<S>(
+/// Shakes hands, then serves the connection until it ends.
+pub(crate) async fn secure<S>(
     stream: Stream,
-    connection: Connection,
+    tls: Tls,
+    mut connection: Connection,
     service: S,
     protocols: Protocols,
     mut presence: Presence,
@@ -53,11 +58,61 @@ pub(crate) async fn serve<S>(
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {
-    let Some((first, http2)) = detect(&stream, &protocols.common, &mut presence).await else { return };
+    let common = &protocols.common;
+    // Boxed, so that it takes no room once it is over.
+    let mut handshake = Box::pin(tls::handshake(stream, &tls));
+    let mut sleep = common.reactor.sleep(common.config.handshake_timeout);
+    let shaken = poll_fn(|cx| {
+        if presence.stage(cx) != Stage::Serving {
+            return Poll::Ready(None);
+        }
+        match handshake.as_mut().poll(cx) {
+            Poll::Ready(shaken) => Poll::Ready(Some(shaken)),
+            Poll::Pending => Pin::new(&mut sleep).poll(cx).map(|()| None),
+        }
+    })
+    .await;
+    drop((handshake, sleep));
+    match shaken {
+        Some(Ok(Secured { transport, security, http2 })) => {
+            connection.security = Some(Arc::new(security));
+            serve(transport, connection, http2, service, protocols, presence).await;
+        }
+        Some(Err(Failure::NotTls(stream))) => {
+            let mut transport = Transport::Plain(stream);
+            let answered = poll_fn(|cx| Poll::Ready(transport.poll_write(cx, NOT_TLS))).await;
+            if answered.is_ready() {
+                linger(&mut transport, &common.reactor, &mut presence).await;
+            }
+        }
+        Some(Err(Failure::Refused(error))) => tracing::debug!("{}: no TLS: {error}", connection.peer),
+        None => tracing::debug!("{}: no TLS in time", connection.peer),
+    }
+}
+
+/// Serves a connection until it ends; by HTTP/2 or not where that is settled already.
+pub(crate) async fn serve<S>(
+    mut transport: Transport,
+    connection: Connection,
+    http2: Option<bool>,
+    service: S,
+    protocols: Protocols,
+    mut presence: Presence,
+) where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    let (first, http2) = match http2 {
+        Some(true) => (Bytes::new(), true),
+        _ => match detect(&mut transport, &protocols.common, &mut presence).await {
+            Some(detected) => detected,
+            None => return,
+        },
+    };
     let common = Arc::clone(&protocols.common);
     let believed = common.config.trusted.endpoint(&connection.peer);
     let state = State::new(common, Arc::new(connection), believed, http2);
-    let io = Io::new(stream, first, Arc::clone(&state));
+    let io = Io::new(transport, first, Arc::clone(&state));
     let service = Exchanges { service, state: Arc::clone(&state) };
     let watch = Watch::new(state, presence);
     if http2 {
@@ -69,14 +124,18 @@ pub(crate) async fn serve<S>(
 
 /// Reads until it is clear which protocol the client speaks; true for HTTP/2. None if it leaves, says nothing in time, or
 /// we are stopping.
-async fn detect(stream: &Stream, common: &Common, presence: &mut Presence) -> Option<(Bytes, bool)> {
+async fn detect(
+    transport: &mut Transport,
+    common: &Common,
+    presence: &mut Presence,
+) -> Option<(Bytes, bool)> {
     let mut first = BytesMut::new();
     let mut sleep = common.reactor.sleep(common.config.header_timeout);
     loop {
         let held = first.len();
         first.resize(held + FIRST_READ, 0);
         let read = {
-            let mut reading = pin!(stream.read(&mut first[held..]));
+            let mut reading = pin!(transport.read(&mut first[held..]));
             poll_fn(|cx| {
                 let stage = presence.stage(cx);
                 if stage == Stage::Aborted {
@@ -123,21 +182,21 @@ where
     })
     .await;
     // What is in flight ends here, before the client is listened to any longer.
-    let io = conn.into_parts().io;
+    let mut io = conn.into_parts().io;
     if let Ok(Err(error)) = &end {
         tracing::debug!("{}: {error}", watch.state().connection.peer);
     }
     match end {
         _ if watch.state().is_open_ended() => {}
-        Ok(Ok(())) if watch.state().is_unread() => linger(io.stream(), &mut watch).await,
+        Ok(Ok(())) if watch.state().is_unread() => watch.linger(io.transport()).await,
         Ok(Err(error)) if error.is_parse() || watch.state().is_unread() => {
-            linger(io.stream(), &mut watch).await;
+            watch.linger(io.transport()).await;
         }
         Err(Event::Expired(Phase::Head)) => {
             // All that was written before has been taken, so there is room for this.
-            let answered = poll_fn(|cx| Poll::Ready(io.stream().poll_write(cx, TIMEOUT))).await;
+            let answered = poll_fn(|cx| Poll::Ready(io.transport().poll_write(cx, TIMEOUT))).await;
             if answered.is_ready() {
-                linger(io.stream(), &mut watch).await;
+                watch.linger(io.transport()).await;
             }
         }
         _ => {}
@@ -174,18 +233,23 @@ where
 /// Ends our half and reads on for a moment.
 ///
 /// A socket closed with bytes unread resets the connection, and the reset may overtake our answer (RFC 9112 9.6).
-async fn linger(stream: &Stream, watch: &mut Watch) {
-    if stream.shutdown().is_err() {
-        return;
-    }
-    let reactor = watch.state().common.reactor.clone();
+pub(crate) async fn linger(transport: &mut Transport, reactor: &Reactor, presence: &mut Presence) {
     let mut whole = reactor.sleep(LINGER_MAX);
     let mut waste = vec![0; 16 * 1024];
+    let shut = poll_fn(|cx| {
+        if presence.stage(cx) == Stage::Aborted || Pin::new(&mut whole).poll(cx).is_ready() {
+            return Poll::Ready(false);
+        }
+        transport.poll_shutdown(cx).map(|shut| shut.is_ok())
+    });
+    if !shut.await {
+        return;
+    }
     loop {
         let mut pause = reactor.sleep(LINGER);
-        let mut reading = pin!(stream.read(&mut waste));
+        let mut reading = pin!(transport.read(&mut waste));
         let read = poll_fn(|cx| {
-            if watch.is_aborted(cx)
+            if presence.stage(cx) == Stage::Aborted
                 || Pin::new(&mut whole).poll(cx).is_ready()
                 || Pin::new(&mut pause).poll(cx).is_ready()
             {

@@ -1,4 +1,4 @@
-//! A socket as hyper sees it: what was read while the protocol was found out comes first, and what passes is looked at.
+//! A connection as hyper sees it: what was read while the protocol was found out comes first, and what passes is looked at.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -7,15 +7,15 @@ use std::task::{Context, Poll};
 
 use bytes::{Buf as _, Bytes};
 use hyper::rt::{Read, ReadBufCursor, Write};
-use narthex_reactor::net::Stream;
 
 use crate::framing::Framing;
 use crate::state::State;
+use crate::tls::Transport;
 
-/// A connection's socket.
+/// What a connection is read from and written to.
 #[derive(Debug)]
 pub(crate) struct Io {
-    stream: Stream,
+    transport: Transport,
     /// Read already, and not given to hyper yet.
     first: Bytes,
     state: Arc<State>,
@@ -23,14 +23,14 @@ pub(crate) struct Io {
 }
 
 impl Io {
-    pub(crate) fn new(stream: Stream, first: Bytes, state: Arc<State>) -> Self {
-        let mut io = Self { stream, first, state, framing: Framing::default() };
+    pub(crate) fn new(transport: Transport, first: Bytes, state: Arc<State>) -> Self {
+        let mut io = Self { transport, first, state, framing: Framing::default() };
         see(&mut io.framing, &io.state, &io.first);
         io
     }
 
-    pub(crate) fn stream(&self) -> &Stream {
-        &self.stream
+    pub(crate) fn transport(&mut self) -> &mut Transport {
+        &mut self.transport
     }
 }
 
@@ -38,7 +38,7 @@ impl Drop for Io {
     fn drop(&mut self) {
         // The client would take an ordinary end of the connection for that of the response.
         if self.state.is_open_ended() {
-            self.stream.reset_when_closed();
+            self.transport.reset_when_closed();
         }
     }
 }
@@ -69,23 +69,23 @@ impl Read for Io {
             return Poll::Ready(Ok(()));
         }
         let (framing, state) = (&mut this.framing, &this.state);
-        this.stream.poll_read_seen(cx, buffer, |bytes| see(framing, state, bytes))
+        this.transport.poll_read_seen(cx, buffer, |bytes| see(framing, state, bytes))
     }
 }
 
 impl Write for Io {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = self.stream.poll_write(cx, bytes);
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = self.transport.poll_write(cx, bytes);
         self.state.wrote(written.is_pending());
         written
     }
 
     fn poll_write_vectored(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = self.stream.poll_write_vectored(cx, slices);
+        let written = self.transport.poll_write_vectored(cx, slices);
         self.state.wrote(written.is_pending());
         written
     }
@@ -94,11 +94,15 @@ impl Write for Io {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = self.transport.poll_flush(cx);
+        if flushed.is_pending() {
+            self.state.wrote(true);
+        }
+        flushed
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.stream.shutdown())
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.transport.poll_shutdown(cx)
     }
 }

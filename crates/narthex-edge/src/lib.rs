@@ -31,6 +31,7 @@ mod serve;
 mod state;
 #[cfg(test)]
 mod testing;
+mod tls;
 mod watch;
 
 pub use body::BodyError;
@@ -40,5 +41,6 @@ pub use deadline::DeadlineLayer;
 pub use dispatch::{Dispatch, Methods};
 pub use drain::Serving;
 pub use forwarded::{TrustError, Trusted};
-pub use listener::{Bind, BindError, BindProblem, Bound};
+pub use listener::{Bind, BindError, BindProblem, Bound, TcpOptions};
 pub use observe::ObserveLayer;
+pub use tls::{ClientAuth, Identity, Terms, TermsFuture, Tls, TlsError};

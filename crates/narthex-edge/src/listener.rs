@@ -9,11 +9,13 @@ use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use narthex_reactor::Reactor;
+pub use narthex_reactor::net::TcpOptions;
 use narthex_reactor::net::{Addr, Listener};
-use narthex_wire::Endpoint;
+use narthex_wire::{Endpoint, Scheme};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+
+use crate::tls::Tls;
 
 /// An address to serve on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,9 +36,8 @@ impl fmt::Display for Bind {
 }
 
 /// Addresses that are ours, and not served yet: clients are refused until [`Bound::serve`].
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Bound {
-    pub(crate) reactor: Reactor,
     pub(crate) sockets: Vec<Socket>,
 }
 
@@ -45,46 +46,63 @@ pub struct Bound {
 pub(crate) struct Socket {
     pub(crate) bind: Bind,
     pub(crate) listener: Listener,
+    pub(crate) tls: Option<Tls>,
     pub(crate) file: Option<SocketFile>,
 }
 
 impl Bound {
-    /// Binds all of these addresses, or none.
+    /// Binds one more address, to be served by TLS or in the clear, and says which it became.
     ///
     /// The file that a UNIX socket's server left behind is replaced; one that a server listens on is not.
     ///
     /// # Errors
     ///
-    /// Every address that cannot be had, why, and what to do.
-    pub fn bind(reactor: &Reactor, binds: &[Bind]) -> Result<Self, BindError> {
-        let mut sockets = Vec::with_capacity(binds.len());
-        let mut problems = Vec::new();
-        for bind in binds {
-            match Socket::bind(reactor, bind) {
-                Ok(socket) => sockets.push(socket),
-                Err(problem) => problems.push(problem),
-            }
-        }
-        if problems.is_empty() {
-            Ok(Self { reactor: reactor.clone(), sockets })
-        } else {
-            Err(BindError { problems })
-        }
+    /// Why the address cannot be had, and what to do.
+    pub fn bind(
+        &mut self,
+        bind: &Bind,
+        options: TcpOptions,
+        tls: Option<Tls>,
+    ) -> Result<Endpoint, BindProblem> {
+        let socket = Socket::bind(bind, options, tls)?;
+        let local = endpoint(socket.listener.local_addr().clone());
+        self.sockets.push(socket);
+        Ok(local)
     }
 
-    /// The addresses bound, with the ports that were taken, in the order asked for.
-    pub fn local(&self) -> Vec<Endpoint> {
-        self.sockets.iter().map(|socket| endpoint(socket.listener.local_addr().clone())).collect()
+    /// Lets clients connect to all of them, and wait until they are served: nobody else can listen there from now on.
+    ///
+    /// # Errors
+    ///
+    /// An address that somebody else listens on since it was bound.
+    pub fn open(&self, backlog: i32) -> Result<(), BindProblem> {
+        let mut sockets = self.sockets.iter();
+        sockets.try_for_each(|Socket { bind, listener, .. }| {
+            listener.open(backlog).map_err(|error| BindProblem::new(bind, error))
+        })
+    }
+
+    /// Adds what another has bound.
+    pub fn append(&mut self, other: Self) {
+        self.sockets.extend(other.sockets);
+    }
+
+    /// The addresses bound, with the ports that were taken, and the scheme of their URLs, in the order asked for.
+    pub fn local(&self) -> impl Iterator<Item = (Endpoint, Scheme)> {
+        self.sockets.iter().map(|socket| {
+            let scheme = if socket.tls.is_some() { Scheme::Https } else { Scheme::Http };
+            (endpoint(socket.listener.local_addr().clone()), scheme)
+        })
     }
 }
 
 impl Socket {
-    fn bind(reactor: &Reactor, bind: &Bind) -> Result<Self, BindProblem> {
+    fn bind(bind: &Bind, options: TcpOptions, tls: Option<Tls>) -> Result<Self, BindProblem> {
         match bind {
             Bind::Tcp(address) => {
                 let listener =
-                    Listener::bind_tcp(reactor, *address).map_err(|error| BindProblem::new(bind, error))?;
-                Ok(Self { bind: bind.clone(), listener, file: None })
+                    Listener::bind_tcp(*address, options).map_err(|error| BindProblem::new(bind, error))?;
+                Ok(Self { bind: bind.clone(), listener, tls, file: None })
             }
             Bind::Unix(path) => {
                 make_room(path).map_err(|Blocked { message, hint }| BindProblem {
@@ -93,12 +111,11 @@ impl Socket {
                     hint: hint.into(),
                     source: None,
                 })?;
-                let listener =
-                    Listener::bind_unix(reactor, path).map_err(|error| BindProblem::new(bind, error))?;
+                let listener = Listener::bind_unix(path).map_err(|error| BindProblem::new(bind, error))?;
                 // Whoever may reach the file may connect, as with uvicorn: folders are what keeps others out.
                 fs::set_permissions(path, fs::Permissions::from_mode(0o666))
                     .map_err(|error| BindProblem::new(bind, error))?;
-                Ok(Self { bind: bind.clone(), listener, file: SocketFile::of(path) })
+                Ok(Self { bind: bind.clone(), listener, tls, file: SocketFile::of(path) })
             }
         }
     }

@@ -21,6 +21,7 @@ use crate::date::Date;
 use crate::drain::{Presence, Roll, Serving, Stage};
 use crate::listener::{BindError, BindProblem, Bound, Socket, endpoint};
 use crate::state::Common;
+use crate::tls::Transport;
 
 /// Connections accepted before other tasks get their turn.
 const ACCEPTS: usize = 64;
@@ -31,21 +32,21 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 const TOLD_EVERY: Duration = Duration::from_secs(10);
 
 impl Bound {
-    /// Listens, and serves every connection with a clone of `service`, on the reactor that the addresses were bound for.
+    /// Listens, and serves every connection with a clone of `service` on this reactor.
     ///
     /// Requests reach it with the extension [`Origin`](narthex_wire::Origin). It is called without being asked whether it is ready.
     ///
     /// # Errors
     ///
     /// Every address that somebody else listens on since it was bound; then none is served.
-    pub fn serve<S>(mut self, service: S, config: Config) -> Result<Serving, BindError>
+    pub fn serve<S>(mut self, reactor: &Reactor, service: S, config: Config) -> Result<Serving, BindError>
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
         S::Future: Send,
     {
         let mut problems = Vec::new();
         for socket in &mut self.sockets {
-            if let Err(error) = socket.listener.listen(config.backlog) {
+            if let Err(error) = socket.listener.listen(reactor, config.backlog) {
                 problems.push(BindProblem::new(&socket.bind, error));
             }
         }
@@ -53,7 +54,7 @@ impl Bound {
             return Err(BindError { problems });
         }
         let roll = Roll::new();
-        let protocols = protocols(&self.reactor, config, &roll);
+        let protocols = protocols(reactor, config, &roll);
         let services = repeat_n(service, self.sockets.len());
         for (socket, service) in self.sockets.into_iter().zip(services) {
             let presence = Presence::listener(&roll);
@@ -67,7 +68,7 @@ impl Bound {
                 failures: 0,
                 told: None,
             };
-            self.reactor.spawn(acceptor.run()).detach();
+            reactor.spawn(acceptor.run()).detach();
         }
         Ok(Serving { roll })
     }
@@ -166,8 +167,20 @@ where
         };
         let presence = Presence::connection(&self.protocols.common.roll);
         let connection = Connection::plain(peer, local);
-        let serving = conn::serve(stream, connection, self.service.clone(), self.protocols.clone(), presence);
-        self.protocols.common.reactor.spawn(serving).detach();
+        let (service, protocols) = (self.service.clone(), self.protocols.clone());
+        let reactor = &self.protocols.common.reactor;
+        match &self.socket.tls {
+            None => {
+                let transport = Transport::Plain(stream);
+                reactor
+                    .spawn(conn::serve(transport, connection, None, service, protocols, presence))
+                    .detach();
+            }
+            Some(tls) => {
+                let tls = tls.clone();
+                reactor.spawn(conn::secure(stream, tls, connection, service, protocols, presence)).detach();
+            }
+        }
     }
 
     fn failed(&mut self, error: &std::io::Error) {

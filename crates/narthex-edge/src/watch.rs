@@ -10,8 +10,10 @@ use std::time::{Duration, Instant};
 
 use narthex_reactor::Sleep;
 
+use crate::conn;
 use crate::drain::{Presence, Stage};
 use crate::state::State;
+use crate::tls::Transport;
 
 /// How long an HTTP/2 connection that was told to end may do nothing before it is ended.
 const CLOSING: Duration = Duration::from_secs(2);
@@ -76,8 +78,9 @@ impl Watch {
         self.told = true;
     }
 
-    pub(crate) fn is_aborted(&mut self, cx: &Context<'_>) -> bool {
-        self.presence.stage(cx) == Stage::Aborted
+    /// Listens to a client for a moment longer; see [`linger`](crate::conn::linger).
+    pub(crate) async fn linger(&mut self, transport: &mut Transport) {
+        conn::linger(transport, &self.state.common.reactor, &mut self.presence).await;
     }
 
     /// To be polled after hyper, whenever hyper was.

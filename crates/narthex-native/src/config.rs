@@ -8,14 +8,21 @@ use narthex_edge::Bind;
 use narthex_wire::Trusted;
 use pyo3::prelude::*;
 
+use crate::tls::Files;
+
 /// The largest JSON or HttpBody message where the user set no limit: 16 MiB.
 const DEFAULT_MAX_BODY: usize = 16 * 1024 * 1024;
 
 /// `narthex.config.Config`.
 #[derive(Debug, FromPyObject)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of the command that is on or off")]
 pub(crate) struct Config {
     addresses: Vec<String>,
     uds: Option<PathBuf>,
+    tls_cert: Option<PathBuf>,
+    tls_key: Option<PathBuf>,
+    tls_client_ca: Option<PathBuf>,
+    tls_client_required: bool,
     root_path: String,
     forwarded_allow_ips: Vec<String>,
     pub(crate) reflection: bool,
@@ -39,16 +46,22 @@ impl Config {
     pub(crate) fn binds(&self, problems: &mut Vec<Problem>) -> Vec<Bind> {
         let mut binds: Vec<Bind> = self.uds.iter().cloned().map(Bind::Unix).collect();
         for address in &self.addresses {
-            match address.parse::<SocketAddr>() {
-                Ok(address) => binds.push(Bind::Tcp(address)),
-                Err(error) => problems.push((
-                    format!("--bind {address}"),
-                    error.to_string(),
-                    "give an address and a port, such as 127.0.0.1:8000".to_owned(),
-                )),
+            match parse_bind(address) {
+                Ok(bind) => binds.push(bind),
+                Err(problem) => problems.push(problem),
             }
         }
         binds
+    }
+
+    /// What secures them, if anything does.
+    pub(crate) fn tls(&self) -> Files<'_> {
+        Files {
+            cert: self.tls_cert.as_deref(),
+            key: self.tls_key.as_deref(),
+            client_ca: self.tls_client_ca.as_deref(),
+            client_required: self.tls_client_required,
+        }
     }
 
     /// Whose X-Forwarded-* headers are believed.
@@ -90,6 +103,14 @@ impl Config {
             ..narthex_edge::Config::default()
         }
     }
+}
+
+/// An IP address and port to bind.
+pub(crate) fn parse_bind(address: &str) -> Result<Bind, Problem> {
+    address.parse::<SocketAddr>().map(Bind::Tcp).map_err(|error| {
+        let hint = "give an address and a port, such as 127.0.0.1:8000";
+        (format!("--bind {address}"), error.to_string(), hint.to_owned())
+    })
 }
 
 fn trusted(option: &str, entries: &[String], problems: &mut Vec<Problem>) -> Trusted {

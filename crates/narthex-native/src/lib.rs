@@ -9,7 +9,9 @@ mod logging;
 mod schema;
 mod server;
 mod shutdown;
+mod sockets;
 mod stack;
+mod tls;
 
 use pyo3::prelude::*;
 
@@ -24,7 +26,10 @@ static ALLOCATOR: allocator::Allocator = allocator::Allocator;
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("ClientDisconnected", module.py().get_type::<narthex_asgi::ClientDisconnected>())?;
+    module.add("BindError", module.py().get_type::<sockets::BindError>())?;
     module.add_class::<server::Server>()?;
+    module.add_class::<sockets::Sockets>()?;
+    module.add_class::<tls::Tls>()?;
     module.add_function(wrap_pyfunction!(logging::init_logging, module)?)?;
     module.add_function(wrap_pyfunction!(stack::builtin_descriptors, module)?)?;
     Ok(())

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use narthex_asgi::{App, AppService, Lifespan};
-use narthex_edge::{BindProblem, Bound as BoundSockets, Serving};
+use narthex_edge::{Bind, Bound as BoundSockets, Serving, TcpOptions};
 use narthex_pyrt::{Runtime, RuntimeOptions};
 use narthex_reactor::Reactor;
 use narthex_servicer::{Hooks, Registry, Servicer};
@@ -17,6 +17,7 @@ use pyo3::types::PyMapping;
 use crate::config::{Config, Problem};
 use crate::schema::Schema;
 use crate::shutdown::{End, drain, leave_a_stuck_loop};
+use crate::sockets::{self, Sockets};
 use crate::stack::{self, Parts};
 
 /// A server; see python/narthex/server.py for who calls what.
@@ -29,6 +30,8 @@ pub(crate) struct Server {
     registry: Arc<Registry>,
     services: Vec<String>,
     descriptor_set: Vec<u8>,
+    /// Claimed before; what the configuration names is added to it.
+    sockets: Option<Py<Sockets>>,
     state: Mutex<State>,
 }
 
@@ -57,6 +60,11 @@ struct Prepared {
 #[pymethods]
 impl Server {
     #[new]
+    #[pyo3(signature = (config, r#loop, app, methods, generic_handlers, services, descriptor_set, *, sockets = None))]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "Python passes them by name; they are the parts of one server"
+    )]
     fn new(
         config: Config,
         r#loop: &Bound<'_, PyAny>,
@@ -65,6 +73,7 @@ impl Server {
         generic_handlers: Vec<Py<PyAny>>,
         services: Vec<String>,
         descriptor_set: Vec<u8>,
+        sockets: Option<Py<Sockets>>,
     ) -> PyResult<Self> {
         let py = r#loop.py();
         let runtime = Runtime::new(r#loop, Reactor::new()?, RuntimeOptions::default())?;
@@ -72,27 +81,18 @@ impl Server {
         let lifespan = app.clone().map(|app| Arc::new(Lifespan::new(app)));
         let registry = Arc::new(Registry::new(py, methods, generic_handlers)?);
         let state = Mutex::default();
-        Ok(Self { config, runtime, app, lifespan, registry, services, descriptor_set, state })
+        Ok(Self { config, runtime, app, lifespan, registry, services, descriptor_set, sockets, state })
     }
 
     /// Builds the routes and binds the sockets; returns every problem.
     fn prepare(&self, py: Python<'_>) -> PyResult<Vec<Problem>> {
         let mut problems = Vec::new();
-        let binds = self.config.binds(&mut problems);
         let forwarded_from = self.config.forwarded_from(&mut problems);
         let parts = self.parts(py, &mut problems)?;
-        match (BoundSockets::bind(self.runtime.reactor(), &binds), parts) {
-            (Ok(sockets), Some(parts)) if problems.is_empty() => {
-                let edge = self.config.edge(forwarded_from);
-                *self.state.lock() = State::Prepared(Box::new(Prepared { sockets, edge, parts }));
-            }
-            (Ok(_), _) => {}
-            (Err(error), _) => {
-                let text = |problem: &BindProblem| {
-                    (problem.place().to_owned(), problem.message().to_owned(), problem.hint().to_owned())
-                };
-                problems.extend(error.problems().iter().map(text));
-            }
+        let sockets = self.bind(&mut problems);
+        if let (Some(parts), true) = (parts, problems.is_empty()) {
+            let edge = self.config.edge(forwarded_from);
+            *self.state.lock() = State::Prepared(Box::new(Prepared { sockets, edge, parts }));
         }
         Ok(problems)
     }
@@ -124,7 +124,8 @@ impl Server {
                 let Prepared { sockets, edge, parts } = *prepared;
                 let addresses = addresses(&sockets);
                 let services = parts.services.clone();
-                let served = sockets.serve(stack::build(parts, self.runtime.reactor()), edge);
+                let reactor = self.runtime.reactor();
+                let served = sockets.serve(reactor, stack::build(parts, reactor), edge);
                 let serving = served.map_err(|error| PyOSError::new_err(error.to_string()))?;
                 *state = State::Serving(Box::new(Active { serving, addresses, services }));
                 Ok(())
@@ -186,6 +187,21 @@ impl Server {
 }
 
 impl Server {
+    /// The addresses that were claimed before, and those of the configuration.
+    fn bind(&self, problems: &mut Vec<Problem>) -> BoundSockets {
+        let mut bound =
+            self.sockets.as_ref().map_or_else(BoundSockets::default, |sockets| sockets.get().take());
+        let tls = self.config.tls().read(problems);
+        for bind in self.config.binds(problems) {
+            // Whoever reaches a UNIX socket's file is on this machine.
+            let tls = tls.clone().filter(|_| matches!(bind, Bind::Tcp(_)));
+            if let Err(problem) = bound.bind(&bind, TcpOptions::default(), tls) {
+                problems.push(sockets::problem(&problem));
+            }
+        }
+        bound
+    }
+
     /// What the layers are made of; routes that cannot be are problems.
     fn parts(&self, py: Python<'_>, problems: &mut Vec<Problem>) -> PyResult<Option<Parts>> {
         let config = &self.config;
@@ -218,9 +234,9 @@ impl Server {
 }
 
 fn addresses(sockets: &BoundSockets) -> Vec<String> {
-    let show = |endpoint: narthex_wire::Endpoint| match endpoint {
-        narthex_wire::Endpoint::Tcp(address) => format!("http://{address}"),
+    let show = |(endpoint, scheme)| match endpoint {
+        narthex_wire::Endpoint::Tcp(address) => format!("{scheme}://{address}"),
         unix @ narthex_wire::Endpoint::Unix(_) => unix.to_string(),
     };
-    sockets.local().into_iter().map(show).collect()
+    sockets.local().map(show).collect()
 }

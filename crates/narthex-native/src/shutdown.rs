@@ -24,17 +24,21 @@ pub(crate) async fn drain(runtime: Arc<Runtime>, serving: Option<Serving>, mut e
         serving.drain();
         end.graceful &= before(&runtime, over, serving.drained()).await;
         if !end.graceful {
-            tracing::warn!(
-                "{} connections were not done after {timeout:?} and are closed",
-                serving.connections()
-            );
+            if !timeout.is_zero() {
+                tracing::warn!(
+                    "{} connections were not done after {timeout:?} and are closed",
+                    serving.connections()
+                );
+            }
             serving.abort();
         }
     }
     // What a request left running after its response (background work) is waited for as well.
     if !before(&runtime, over, runtime.idle()).await {
         end.graceful = false;
-        tracing::warn!("{} calls were not done after {timeout:?} and are cancelled", runtime.requests());
+        if !timeout.is_zero() {
+            tracing::warn!("{} calls were not done after {timeout:?} and are cancelled", runtime.requests());
+        }
         runtime.push(CancelRequests);
         before(&runtime, Instant::now() + CANCEL_GRACE, runtime.idle()).await;
     }

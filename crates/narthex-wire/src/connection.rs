@@ -50,6 +50,8 @@ pub struct Connection {
     pub peer: Endpoint,
     /// Our end.
     pub local: Endpoint,
+    /// What TLS has settled; `None` in the clear.
+    pub security: Option<Arc<Security>>,
     /// What a service has made for it.
     pub kept: Kept,
 }
@@ -57,8 +59,39 @@ pub struct Connection {
 impl Connection {
     /// A connection in the clear.
     pub fn plain(peer: Endpoint, local: Endpoint) -> Self {
-        Self { peer, local, kept: Kept::default() }
+        Self { peer, local, security: None, kept: Kept::default() }
     }
+
+    /// The scheme of its requests, as far as the transport itself tells.
+    pub fn scheme(&self) -> Scheme {
+        if self.security.is_some() { Scheme::Https } else { Scheme::Http }
+    }
+}
+
+/// What a TLS handshake has settled.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Security {
+    /// The number of the protocol version, as ASGI's `tls_version` has it: 0x0303 is TLS 1.2.
+    pub version: u16,
+    /// The number of the cipher suite in IANA's registry.
+    pub cipher_suite: u16,
+    /// The name that the client asked for (SNI).
+    pub server_name: Option<String>,
+    /// Who the client is, where it has shown a certificate; it has been verified.
+    pub client: Option<ClientCertificate>,
+}
+
+/// A verified certificate of a client.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// The certificate and those that lead to its authority, as DER.
+    pub chain: Vec<Vec<u8>>,
+    /// Its subject, as RFC 4514 writes distinguished names.
+    pub subject: String,
+    /// The subject's common name.
+    pub common_name: Option<String>,
+    /// Its subject alternative names: host names, addresses, URIs and email addresses.
+    pub alternative_names: Vec<String>,
 }
 
 /// Where a request comes from, and who from, once the `X-Forwarded-*` headers of trusted peers are believed.
@@ -83,7 +116,7 @@ impl Origin {
             connection: Arc::clone(connection),
             arrival: Instant::now(),
             client: Client::Peer(connection.peer.clone()),
-            scheme: Scheme::Http,
+            scheme: connection.scheme(),
             host: None,
         }
     }

@@ -27,7 +27,9 @@ pub mod unary;
 pub use answered::Answered;
 pub use body::{Body, CollectError, Collected};
 pub use code::Code;
-pub use connection::{Carried, Client, Connection, Endpoint, Flow, Origin, Scheme};
+pub use connection::{
+    Carried, Client, ClientCertificate, Connection, Endpoint, Flow, Origin, Scheme, Security,
+};
 pub use encoding::{Accepted, Encoding};
 pub use kept::Kept;
 pub use outcome::Outcome;

@@ -5,14 +5,14 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use narthex_edge::{Bind, Bound, Config};
+use narthex_edge::{Bind, BindProblem, Bound, Config, TcpOptions};
 use narthex_reactor::Reactor;
-use narthex_wire::Endpoint;
+use narthex_wire::{Endpoint, Scheme};
 
-use crate::harness::{Seen, TestService, drive, eventually};
+use crate::harness::{Seen, TestService, bound, drive, eventually};
 
 /// A folder that goes when this does.
 struct Folder(PathBuf);
@@ -37,9 +37,14 @@ impl Drop for Folder {
     }
 }
 
+fn unix(path: &Path) -> Result<Bound, BindProblem> {
+    let mut bound = Bound::default();
+    bound.bind(&Bind::Unix(path.to_owned()), TcpOptions::default(), None)?;
+    Ok(bound)
+}
+
 #[test]
 fn all_problems_are_reported_with_what_to_do() {
-    let reactor = Reactor::new().unwrap();
     let holder = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = holder.local_addr().unwrap();
     let folder = Folder::new();
@@ -52,8 +57,10 @@ fn all_problems_are_reported_with_what_to_do() {
         Bind::Unix(folder.file(&"x".repeat(120))),
         Bind::Tcp("127.0.0.1:0".parse().unwrap()),
     ];
-    let error = Bound::bind(&reactor, &binds).unwrap_err();
-    let problems = error.problems();
+    let mut bound = Bound::default();
+    let tried = binds.iter().map(|bind| bound.bind(bind, TcpOptions::default(), None));
+    let problems: Vec<_> = tried.filter_map(Result::err).collect();
+    assert_eq!(bound.local().count(), 1);
     let messages: Vec<_> = problems.iter().map(|problem| problem.message().to_owned()).collect();
     assert_eq!(
         messages,
@@ -67,36 +74,35 @@ fn all_problems_are_reported_with_what_to_do() {
     );
     assert_eq!(problems[0].place(), taken.to_string());
     assert!(problems[0].hint().contains("--bind") && problems[2].hint().contains("--uds"));
-    assert_eq!(error.to_string().lines().count(), 5);
+    assert_eq!(problems[0].to_string().lines().count(), 1);
     assert!(folder.file("plain").exists());
 }
 
 #[test]
 fn nobody_can_connect_before_it_is_served() {
     let reactor = Reactor::new().unwrap();
-    let bound = Bound::bind(&reactor, &[Bind::Tcp("127.0.0.1:0".parse().unwrap())]).unwrap();
-    let Endpoint::Tcp(address) = bound.local()[0] else { panic!("bound to TCP") };
+    let (bound, address) = bound(None);
     assert!(TcpStream::connect(address).is_err());
-    let serving = bound.serve(TestService { seen: Seen::default() }, Config::default()).unwrap();
+    let serving = bound.serve(&reactor, TestService { seen: Seen::default() }, Config::default()).unwrap();
     assert!(TcpStream::connect(address).is_ok());
     drop(serving);
 }
 
 #[test]
 fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
-    let reactor = Reactor::new().unwrap();
     let folder = Folder::new();
     let path = folder.file("s");
     drop(UnixListener::bind(&path).unwrap());
     assert!(path.exists(), "std leaves the file behind");
-    let bound = Bound::bind(&reactor, &[Bind::Unix(path.clone())]).unwrap();
-    assert_eq!(bound.local(), [Endpoint::Unix(Some(path.clone()))]);
+    let bound = unix(&path).unwrap();
+    let local: Vec<_> = bound.local().collect();
+    assert_eq!(local, [(Endpoint::Unix(Some(path.clone())), Scheme::Http)]);
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o666);
     drop(bound);
     assert!(!path.exists(), "its file goes with it");
     let live = UnixListener::bind(&path).unwrap();
-    let error = Bound::bind(&reactor, &[Bind::Unix(path.clone())]).unwrap_err();
-    assert_eq!(error.problems()[0].message(), "another server listens on this socket");
+    let problem = unix(&path).unwrap_err();
+    assert_eq!(problem.message(), "another server listens on this socket");
     assert!(path.exists());
     drop(live);
 }
@@ -106,8 +112,8 @@ fn a_unix_socket_is_served_and_goes_when_drained() {
     let reactor = Reactor::new().unwrap();
     let folder = Folder::new();
     let path = folder.file("s");
-    let bound = Bound::bind(&reactor, &[Bind::Unix(path.clone())]).unwrap();
-    let serving = bound.serve(TestService { seen: Seen::default() }, Config::default()).unwrap();
+    let bound = unix(&path).unwrap();
+    let serving = bound.serve(&reactor, TestService { seen: Seen::default() }, Config::default()).unwrap();
     let (stop, thread) = drive(&reactor);
     let mut client = UnixStream::connect(&path).unwrap();
     client
@@ -129,10 +135,9 @@ fn a_unix_socket_is_served_and_goes_when_drained() {
 
 #[test]
 fn another_servers_file_is_left_alone() {
-    let reactor = Reactor::new().unwrap();
     let folder = Folder::new();
     let path = folder.file("s");
-    let bound = Bound::bind(&reactor, &[Bind::Unix(path.clone())]).unwrap();
+    let bound = unix(&path).unwrap();
     fs::remove_file(&path).unwrap();
     let successor = UnixListener::bind(&path).unwrap();
     drop(bound);

@@ -14,7 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::{Body as HttpBody, Frame};
-use narthex_edge::{Bind, Bound, Config, Serving};
+use narthex_edge::{Bind, Bound, Config, Serving, TcpOptions, Tls};
 use narthex_reactor::Reactor;
 use narthex_wire::{Body, BoxError, Endpoint, Origin};
 use tower_service::Service;
@@ -44,11 +44,18 @@ impl Server {
     }
 
     pub(crate) fn with(config: Config) -> Self {
+        Self::on(bound(None), config)
+    }
+
+    /// One that speaks TLS.
+    pub(crate) fn secure(tls: Tls, config: Config) -> Self {
+        Self::on(bound(Some(tls)), config)
+    }
+
+    fn on((bound, address): (Bound, SocketAddr), config: Config) -> Self {
         let reactor = Reactor::new().unwrap();
-        let bound = Bound::bind(&reactor, &[Bind::Tcp("127.0.0.1:0".parse().unwrap())]).unwrap();
-        let Endpoint::Tcp(address) = bound.local()[0] else { panic!("bound to TCP") };
         let seen = Seen::default();
-        let serving = bound.serve(TestService { seen: seen.clone() }, config).unwrap();
+        let serving = bound.serve(&reactor, TestService { seen: seen.clone() }, config).unwrap();
         let (stop, thread) = drive(&reactor);
         Self { serving, address, seen, reactor, stop, thread: Some(thread) }
     }
@@ -94,6 +101,16 @@ impl Drop for Server {
         }
         self.reactor.close();
     }
+}
+
+/// A free port of this machine.
+pub(crate) fn bound(tls: Option<Tls>) -> (Bound, SocketAddr) {
+    let mut bound = Bound::default();
+    let any = Bind::Tcp("127.0.0.1:0".parse().unwrap());
+    let Endpoint::Tcp(address) = bound.bind(&any, TcpOptions::default(), tls).unwrap() else {
+        panic!("bound to TCP")
+    };
+    (bound, address)
 }
 
 pub(crate) fn drive(reactor: &Reactor) -> (Arc<AtomicBool>, JoinHandle<()>) {
@@ -273,6 +290,15 @@ async fn answer(request: Request<Body>) -> Response<Body> {
         "/origin" => {
             let origin: &Origin = request.extensions().get().unwrap();
             Response::new(Body::from(format!("{} {} {:?}", origin.client, origin.scheme, origin.host)))
+        }
+        "/client" => {
+            let origin: &Origin = request.extensions().get().unwrap();
+            let security = origin.connection.security.as_ref().unwrap();
+            let told = security.client.as_ref().map(|client| {
+                let names = (&client.common_name, &client.alternative_names);
+                format!("{} {:?} {:?} {}", client.subject, names.0, names.1, client.chain.len())
+            });
+            Response::new(Body::from(told.unwrap_or_default()))
         }
         "/pieces" => {
             Response::new(Body::new(Pieces { left: 3, piece: Bytes::from_static(b"abc"), fail: false }))

@@ -12,4 +12,5 @@ mod malformed;
 mod origin;
 mod rubbish;
 mod timeouts;
+mod tls;
 mod uploads;

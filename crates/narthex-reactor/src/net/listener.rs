@@ -19,10 +19,9 @@ use crate::shared::Shared;
 /// A TCP or UNIX socket that accepts connections.
 ///
 /// Binding and listening are apart, so that an address can be claimed as one of several checks before anything is
-/// served: clients are refused until [`listen`](Self::listen).
+/// served, and before there is a reactor: clients are refused until [`listen`](Self::listen).
 #[derive(Debug)]
 pub struct Listener {
-    shared: Arc<Shared>,
     socket: Socket,
     local: Addr,
 }
@@ -31,25 +30,40 @@ pub struct Listener {
 enum Socket {
     /// Not in the poller: epoll reports a socket that neither listens nor is connected as hung up.
     Bound(OwnedFd),
-    Listening(Io),
+    Listening {
+        shared: Arc<Shared>,
+        io: Io,
+    },
+}
+
+/// Who else a TCP address may serve.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TcpOptions {
+    /// An IPv6 address takes IPv4 clients as well, where it is that of all interfaces.
+    pub dual_stack: bool,
+    /// Other processes of this user that say the same may bind the same port; the system spreads clients over them.
+    pub reuse_port: bool,
 }
 
 impl Listener {
-    /// Binds a TCP address, with `SO_REUSEADDR`; port 0 takes a free one. An IPv6 address takes IPv6 clients only.
+    /// Binds a TCP address, with `SO_REUSEADDR`; port 0 takes a free one.
     ///
     /// # Errors
     ///
     /// The system's: address in use, not available here, or not permitted.
-    pub fn bind_tcp(reactor: &Reactor, address: SocketAddr) -> io::Result<Self> {
+    pub fn bind_tcp(address: SocketAddr, options: TcpOptions) -> io::Result<Self> {
         let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
         let fd = socket(family, Some(ipproto::TCP))?;
         sockopt::set_socket_reuseaddr(&fd, true)?;
         if address.is_ipv6() {
-            // As asyncio does: so 0.0.0.0 and [::] can both be bound.
-            sockopt::set_ipv6_v6only(&fd, true)?;
+            // Without the option as asyncio does: so 0.0.0.0 and [::] can both be bound.
+            sockopt::set_ipv6_v6only(&fd, !options.dual_stack)?;
+        }
+        if options.reuse_port {
+            sockopt::set_socket_reuseport(&fd, true)?;
         }
         rustix::net::bind(&fd, &address)?;
-        Self::new(reactor, fd)
+        Self::new(fd)
     }
 
     /// Binds a UNIX socket, which makes the file `path`. The file is left there when the listener is dropped.
@@ -57,15 +71,15 @@ impl Listener {
     /// # Errors
     ///
     /// The system's; a file that exists already, be it a stale socket, is "address in use".
-    pub fn bind_unix(reactor: &Reactor, path: &Path) -> io::Result<Self> {
+    pub fn bind_unix(path: &Path) -> io::Result<Self> {
         let fd = socket(AddressFamily::UNIX, None)?;
         rustix::net::bind(&fd, &SocketAddrUnix::new(path)?)?;
-        Self::new(reactor, fd)
+        Self::new(fd)
     }
 
-    fn new(reactor: &Reactor, fd: OwnedFd) -> io::Result<Self> {
+    fn new(fd: OwnedFd) -> io::Result<Self> {
         let local = Addr::new(Some(rustix::net::getsockname(&fd)?));
-        Ok(Self { shared: Arc::clone(reactor.shared()), socket: Socket::Bound(fd), local })
+        Ok(Self { socket: Socket::Bound(fd), local })
     }
 
     /// The address it is bound to, with the port that was taken.
@@ -73,23 +87,35 @@ impl Listener {
         &self.local
     }
 
-    /// Lets clients connect; as many as `backlog` wait to be accepted. Calling it again changes that number.
+    /// Lets clients connect, and wait until [`listen`](Self::listen) and [`accept`](Self::accept) come.
+    ///
+    /// # Errors
+    ///
+    /// The system's: another socket listens there by now.
+    pub fn open(&self, backlog: i32) -> io::Result<()> {
+        Ok(rustix::net::listen(self, backlog)?)
+    }
+
+    /// Lets clients connect, to be accepted on this reactor; as many as `backlog` wait for that. Calling it again changes
+    /// that number, and not the reactor.
     ///
     /// # Errors
     ///
     /// The system's: another socket listens there by now, or no room in the poller.
-    pub fn listen(&mut self, backlog: i32) -> io::Result<()> {
-        rustix::net::listen(&*self, backlog)?;
+    pub fn listen(&mut self, reactor: &Reactor, backlog: i32) -> io::Result<()> {
+        self.open(backlog)?;
         if let Socket::Bound(fd) = &self.socket {
             // The duplicate takes the place of the original, which goes.
-            self.socket = Socket::Listening(Io::new(&self.shared, fd.try_clone()?, false)?);
+            let shared = Arc::clone(reactor.shared());
+            let io = Io::new(&shared, fd.try_clone()?, false)?;
+            self.socket = Socket::Listening { shared, io };
         }
         Ok(())
     }
 
     /// Accepts a connection; see [`accept`](Self::accept).
     pub fn poll_accept(&self, context: &Context<'_>) -> Poll<io::Result<Stream>> {
-        let Socket::Listening(io) = &self.socket else {
+        let Socket::Listening { shared, io } = &self.socket else {
             return Poll::Ready(Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
                 "accept on a socket that does not listen; call listen first",
@@ -98,7 +124,7 @@ impl Listener {
         let accepted = io.poll_read(context, accept, |_| false);
         accepted.map(|accepted| {
             let (fd, peer) = accepted?;
-            Stream::accepted(&self.shared, fd, Addr::new(peer))
+            Stream::accepted(shared, fd, Addr::new(peer))
         })
     }
 
@@ -120,7 +146,7 @@ impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match &self.socket {
             Socket::Bound(fd) => fd.as_fd(),
-            Socket::Listening(io) => io.as_fd(),
+            Socket::Listening { io, .. } => io.as_fd(),
         }
     }
 }

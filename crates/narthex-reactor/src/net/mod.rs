@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::{ffi::OsStr, fmt};
 
-pub use listener::{Listener, is_exhaustion};
+pub use listener::{Listener, TcpOptions, is_exhaustion};
 use rustix::net::{SocketAddrAny, SocketAddrUnix};
 pub use stream::Stream;
 

@@ -118,6 +118,14 @@ impl Stream {
         self.io.poll_read(context, read, |count| *count < room)
     }
 
+    /// Reads into `buffer`, all of which is initialized, as [`poll_read`](Self::poll_read) does.
+    pub fn poll_read_initialized(&self, context: &Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let read = |fd: BorrowedFd<'_>| {
+            rustix::net::recv(fd, &mut *buffer, RecvFlags::empty()).map(|(_, count)| count)
+        };
+        self.io.poll_read(context, read, |_| false)
+    }
+
     /// Writes the start of `bytes` and says how much.
     pub fn poll_write(&self, context: &Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.io.poll_write(context, |fd| rustix::net::send(fd, bytes, SendFlags::NOSIGNAL))
@@ -145,13 +153,7 @@ impl Stream {
     ///
     /// Nothing was read when it is dropped before it is ready.
     pub async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        poll_fn(|context| {
-            let read = |fd: BorrowedFd<'_>| {
-                rustix::net::recv(fd, &mut *buffer, RecvFlags::empty()).map(|(_, count)| count)
-            };
-            self.io.poll_read(context, read, |_| false)
-        })
-        .await
+        poll_fn(|context| self.poll_read_initialized(context, buffer)).await
     }
 
     /// Writes all of `bytes`.

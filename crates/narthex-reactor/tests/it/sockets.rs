@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use narthex_reactor::net::{Addr, Listener, Stream};
+use narthex_reactor::net::{Addr, Listener, Stream, TcpOptions};
 use narthex_reactor::{Budget, Reactor, Turn};
 
 use crate::outer::Outer;
@@ -17,8 +17,8 @@ use crate::outer::Outer;
 const LOCAL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 pub(crate) fn tcp(reactor: &Reactor) -> (Listener, SocketAddr) {
-    let mut listener = Listener::bind_tcp(reactor, LOCAL).unwrap();
-    listener.listen(128).unwrap();
+    let mut listener = Listener::bind_tcp(LOCAL, TcpOptions::default()).unwrap();
+    listener.listen(reactor, 128).unwrap();
     let Addr::Tcp(address) = *listener.local_addr() else { panic!("a TCP listener has a TCP address") };
     (listener, address)
 }
@@ -111,9 +111,9 @@ fn echo_over_tcp_from_an_ordinary_client() {
 fn echo_over_ipv6_and_unix_with_both_ends_on_the_reactor() {
     let outer = Outer::new();
     let path = Path::new();
-    let mut unix = Listener::bind_unix(&outer.reactor, &path.0).unwrap();
+    let mut unix = Listener::bind_unix(&path.0).unwrap();
     assert_eq!(*unix.local_addr(), Addr::Unix(Some(path.0.clone())));
-    unix.listen(8).unwrap();
+    unix.listen(&outer.reactor, 8).unwrap();
     let server = outer.reactor.spawn(echo(unix));
     let (reactor, file) = (outer.reactor.clone(), path.0.clone());
     let answer = outer.block_on(async move {
@@ -126,11 +126,11 @@ fn echo_over_ipv6_and_unix_with_both_ends_on_the_reactor() {
     assert_eq!(crate::outer::output(server).unwrap(), Addr::Unix(None));
 
     let any = SocketAddr::new(Ipv6Addr::LOCALHOST.into(), 0);
-    let mut listener = match Listener::bind_tcp(&outer.reactor, any) {
+    let mut listener = match Listener::bind_tcp(any, TcpOptions::default()) {
         Err(error) if error.raw_os_error() == Some(libc::EADDRNOTAVAIL) => return, // No IPv6 on this machine.
         listener => listener.unwrap(),
     };
-    listener.listen(8).unwrap();
+    listener.listen(&outer.reactor, 8).unwrap();
     let Addr::Tcp(address) = *listener.local_addr() else { panic!("a TCP address") };
     outer.reactor.spawn(echo(listener)).detach();
     let reactor = outer.reactor.clone();
@@ -183,8 +183,8 @@ fn an_end_between_the_event_and_the_read_is_seen() {
 /// A connection over UNIX sockets, one end on the reactor.
 fn pair(outer: &Outer) -> (Stream, UnixStream) {
     let path = Path::new();
-    let mut listener = Listener::bind_unix(&outer.reactor, &path.0).unwrap();
-    listener.listen(1).unwrap();
+    let mut listener = Listener::bind_unix(&path.0).unwrap();
+    listener.listen(&outer.reactor, 1).unwrap();
     let far = UnixStream::connect(&path.0).unwrap();
     (outer.block_on(async move { listener.accept().await }).unwrap(), far)
 }
@@ -243,7 +243,7 @@ fn a_reset_is_an_error_to_reader_and_writer() {
 #[test]
 fn a_refused_connection_is_an_error() {
     let outer = Outer::new();
-    let bound = Listener::bind_tcp(&outer.reactor, LOCAL).unwrap();
+    let bound = Listener::bind_tcp(LOCAL, TcpOptions::default()).unwrap();
     let Addr::Tcp(address) = *bound.local_addr() else { panic!("a TCP address") };
     let reactor = outer.reactor.clone();
     let connected = outer.block_on(async move { Stream::connect_tcp(&reactor, address).await });
@@ -259,7 +259,7 @@ fn a_refused_connection_is_an_error() {
 #[test]
 fn accept_before_listen_says_what_to_do() {
     let outer = Outer::new();
-    let bound = Listener::bind_tcp(&outer.reactor, LOCAL).unwrap();
+    let bound = Listener::bind_tcp(LOCAL, TcpOptions::default()).unwrap();
     let error = outer.block_on(async move { bound.accept().await }).unwrap_err();
     assert!(error.to_string().contains("call listen first"), "{error}");
 }
@@ -268,12 +268,13 @@ fn accept_before_listen_says_what_to_do() {
 fn a_taken_address_is_an_error_and_one_in_time_wait_is_not() {
     let outer = Outer::new();
     let (listener, address) = tcp(&outer.reactor);
-    let taken = Listener::bind_tcp(&outer.reactor, address).and_then(|mut second| second.listen(1));
+    let taken = Listener::bind_tcp(address, TcpOptions::default())
+        .and_then(|mut second| second.listen(&outer.reactor, 1));
     assert_eq!(taken.unwrap_err().kind(), io::ErrorKind::AddrInUse);
     let client = TcpStream::connect(address).unwrap();
     drop(accept(&outer, &listener)); // This end closes first, so the port lingers.
     drop((listener, client));
-    Listener::bind_tcp(&outer.reactor, address).unwrap();
+    Listener::bind_tcp(address, TcpOptions::default()).unwrap();
 }
 
 #[test]
@@ -439,4 +440,34 @@ fn descriptors_are_close_on_exec() {
         }
     }
     drop(stream);
+}
+
+#[test]
+fn a_port_is_shared_only_by_those_who_say_so() {
+    let outer = Outer::new();
+    let shared = TcpOptions { reuse_port: true, ..TcpOptions::default() };
+    let mut first = Listener::bind_tcp(LOCAL, shared).unwrap();
+    first.listen(&outer.reactor, 8).unwrap();
+    let Addr::Tcp(address) = *first.local_addr() else { panic!("a TCP address") };
+    Listener::bind_tcp(address, shared).unwrap().listen(&outer.reactor, 8).unwrap();
+    let alone = Listener::bind_tcp(address, TcpOptions::default()).unwrap_err();
+    assert_eq!(alone.kind(), io::ErrorKind::AddrInUse);
+}
+
+#[test]
+fn a_dual_stack_address_takes_clients_of_both_families() {
+    let outer = Outer::new();
+    let any = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 0);
+    for dual_stack in [true, false] {
+        let options = TcpOptions { dual_stack, ..TcpOptions::default() };
+        let mut listener = match Listener::bind_tcp(any, options) {
+            // No IPv6 on this machine.
+            Err(error) if error.raw_os_error() == Some(libc::EAFNOSUPPORT) => return,
+            listener => listener.unwrap(),
+        };
+        listener.listen(&outer.reactor, 8).unwrap();
+        let Addr::Tcp(address) = *listener.local_addr() else { panic!("a TCP address") };
+        let client = TcpStream::connect((Ipv4Addr::LOCALHOST, address.port()));
+        assert_eq!(client.is_ok(), dual_stack);
+    }
 }

@@ -1,0 +1,128 @@
+//! TLS as Python gives it: files that the configuration names, or PEM that a program holds.
+
+use std::fs;
+use std::path::Path;
+
+use narthex_edge::{ClientAuth, Identity, Terms, Tls as EdgeTls, TlsError};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use crate::config::Problem;
+
+/// The files of `narthex serve`.
+#[derive(Debug)]
+pub(crate) struct Files<'a> {
+    pub(crate) cert: Option<&'a Path>,
+    pub(crate) key: Option<&'a Path>,
+    pub(crate) client_ca: Option<&'a Path>,
+    pub(crate) client_required: bool,
+}
+
+impl Files<'_> {
+    /// What they make, if there are any; everything that is wrong with them is a problem.
+    pub(crate) fn read(&self, problems: &mut Vec<Problem>) -> Option<EdgeTls> {
+        let cert_path = self.cert?;
+        // The key may be in the file of the certificate.
+        let key_path = self.key.unwrap_or(cert_path);
+        let cert = read("--tls-cert", cert_path, problems);
+        let key = read("--tls-key", key_path, problems);
+        let authorities = self.client_ca.map(|path| read("--tls-client-ca", path, problems));
+        let identity = cert.zip(key).and_then(|(cert, key)| {
+            Identity::from_pem(&key, &cert)
+                .map_err(|error| problems.push(identity_problem(&error, cert_path, key_path)))
+                .ok()
+        });
+        let clients = match &authorities {
+            None => ClientAuth::No,
+            Some(None) => return None,
+            Some(Some(pem)) if self.client_required => ClientAuth::Required(pem),
+            Some(Some(pem)) => ClientAuth::Optional(pem),
+        };
+        // The authorities are looked at even if there is nobody to show to them.
+        let has_identity = identity.is_some();
+        match Terms::new(identity.into_iter().collect(), clients) {
+            Ok(terms) => has_identity.then(|| EdgeTls::new(terms)),
+            Err(error) => {
+                let place = self.client_ca.map_or_else(String::new, |path| place("--tls-client-ca", path));
+                let hint = "give a PEM file with the certificates of the authorities that sign your clients'";
+                problems.push((place, error.to_string(), hint.to_owned()));
+                None
+            }
+        }
+    }
+}
+
+fn place(option: &str, path: &Path) -> String {
+    format!("{option} {}", path.display())
+}
+
+fn read(option: &str, path: &Path, problems: &mut Vec<Problem>) -> Option<Vec<u8>> {
+    fs::read(path)
+        .map_err(|error| {
+            let hint = "give the path of a PEM file that this user may read".to_owned();
+            let problem = (place(option, path), format!("cannot be read: {error}"), hint);
+            // One file may be named twice.
+            if !problems.iter().any(|(known, ..)| *known == problem.0) {
+                problems.push(problem);
+            }
+        })
+        .ok()
+}
+
+fn identity_problem(error: &TlsError, cert: &Path, key: &Path) -> Problem {
+    let (place, hint) = match error {
+        TlsError::NoCertificate | TlsError::BadCertificate(_) => (
+            place("--tls-cert", cert),
+            "give a PEM file with the server's certificate first, then those that lead to its authority",
+        ),
+        TlsError::NoKey => (
+            place("--tls-key", key),
+            "give the PEM file of the certificate's private key; decrypt one that has a passphrase with `openssl pkey`",
+        ),
+        TlsError::Mismatch => (
+            place("--tls-key", key),
+            "give the key that the certificate was made for; both must have one `openssl pkey -pubout`",
+        ),
+        _ => {
+            (place("--tls-key", key), "make an RSA (2048 bits or more), ECDSA (P-256, P-384) or Ed25519 key")
+        }
+    };
+    (place, error.to_string(), hint.to_owned())
+}
+
+/// TLS of one port of a server object.
+#[pyclass(frozen, module = "narthex._native")]
+pub(crate) struct Tls {
+    pub(crate) terms: Terms,
+}
+
+impl Tls {
+    /// As the edge takes it.
+    pub(crate) fn edge(&self) -> EdgeTls {
+        EdgeTls::new(self.terms.clone())
+    }
+}
+
+#[pymethods]
+impl Tls {
+    /// `identities` are pairs of a private key and its certificate chain, `client_ca` the authorities of clients'
+    /// certificates, all as PEM.
+    #[new]
+    #[pyo3(signature = (identities, client_ca = None, *, client_required = true))]
+    fn new(
+        identities: Vec<(Vec<u8>, Vec<u8>)>,
+        client_ca: Option<&[u8]>,
+        client_required: bool,
+    ) -> PyResult<Self> {
+        let refused = |error: TlsError| PyValueError::new_err(error.to_string());
+        let identities = identities.into_iter().map(|(key, chain)| Identity::from_pem(&key, &chain));
+        let identities = identities.collect::<Result<_, _>>().map_err(refused)?;
+        let clients = match client_ca {
+            None => ClientAuth::No,
+            Some(pem) if client_required => ClientAuth::Required(pem),
+            Some(pem) => ClientAuth::Optional(pem),
+        };
+        let terms = Terms::new(identities, clients).map_err(refused)?;
+        Ok(Self { terms })
+    }
+}
