@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Final, NoReturn, Protocol, TypeVar
 
 from narthex import logs, standard_streams, startup
 from narthex.config import Options
@@ -30,6 +30,12 @@ EXIT_PROBLEMS: Final = 2
 EXIT_LIFESPAN: Final = 3
 
 _T = TypeVar("_T")
+
+
+class _Absorbing(Protocol):
+    """A server whose calls may end by an exit."""
+
+    def take_absorbed_exit(self) -> bool: ...
 
 
 def serve(options: Options, problems: list[Problem]) -> int:
@@ -59,7 +65,7 @@ def serve(options: Options, problems: list[Problem]) -> int:
         server = _prepare(options, loop, loaded, problems)
         try:
             signals.watch(loop, lambda: server.limit_stop(options.config.graceful_timeout, signals.exit_code))
-            code, finished = _drive(loop, server, loop.create_task(_run(server, options, signals)))
+            code, finished = drive(loop, server, loop.create_task(_run(server, options, signals)))
         finally:
             server.close()
             asyncio.set_event_loop(None)
@@ -68,7 +74,7 @@ def serve(options: Options, problems: list[Problem]) -> int:
     return code
 
 
-def _drive(loop: asyncio.AbstractEventLoop, server: "Server", life: asyncio.Task[_T]) -> _T:
+def drive(loop: asyncio.AbstractEventLoop, server: "_Absorbing", life: asyncio.Task[_T]) -> _T:
     """Runs the loop until the server's life is over, whatever a handler raises.
 
     asyncio lets ``SystemExit`` and ``KeyboardInterrupt`` out of the loop besides failing the task. Where the task is a call,

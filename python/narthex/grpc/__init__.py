@@ -1,4 +1,57 @@
-"""Python's part in serving gRPC: collecting what generated code registers, and finding its descriptors.
+"""gRPC for Python programs: all of ``grpc``, with servers that are Narthex's.
 
-The calls themselves are native. ``grpc`` and ``google.protobuf`` are optional, and imported only where they are needed.
+A program that says ``from narthex import grpc`` where it said ``import grpc`` is served by Narthex and otherwise stays what it
+is: ``grpc.server``, ``grpc.aio.server`` and the credentials of servers are ours, every other name is that of the installed
+``grpc``. The calls themselves are native. ``grpc`` and ``google.protobuf`` are optional; only what needs them imports them.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from narthex.grpc import aio
+    from narthex.grpc.classic import Server, server
+    from narthex.grpc.credentials import (
+        ServerCertificateConfiguration,
+        ServerCredentials,
+        insecure_server_credentials,
+        ssl_server_certificate_configuration,
+        ssl_server_credentials,
+    )
+
+__all__ = [
+    "Server",
+    "ServerCertificateConfiguration",
+    "ServerCredentials",
+    "aio",
+    "insecure_server_credentials",
+    "server",
+    "ssl_server_certificate_configuration",
+    "ssl_server_credentials",
+]
+
+_HOME: Final = {
+    "Server": "classic",
+    "ServerCertificateConfiguration": "credentials",
+    "ServerCredentials": "credentials",
+    "insecure_server_credentials": "credentials",
+    "server": "classic",
+    "ssl_server_certificate_configuration": "credentials",
+    "ssl_server_credentials": "credentials",
+}
+"""The module of each name that is ours."""
+
+
+def __getattr__(name: str) -> Any:
+    """Ours, when it is asked for: what ``narthex serve`` needs of this package needs none of it."""
+    if name == "aio":
+        return import_module("narthex.grpc.aio")
+    if name in _HOME:
+        return getattr(import_module(f"narthex.grpc.{_HOME[name]}"), name)
+    if name.startswith("__"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module("grpc"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *dir(import_module("grpc"))})

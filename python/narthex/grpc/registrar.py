@@ -37,11 +37,13 @@ class Registrar:
     """Collects method handlers, in the words of ``grpc.aio.Server``.
 
     As in grpc, a handler given by ``add_registered_method_handlers`` goes before one given by ``add_generic_rpc_handlers``
-    (generated code gives the same handlers to both). Two different handlers given the same way are a problem here, where
-    grpc silently drops one.
+    (generated code gives the same handlers to both). Two different handlers given the same way are a problem for
+    ``narthex serve``. A server object does as grpc does, which silently drops one: the last one counts of the former way, the
+    first one of the latter.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, strict: bool = True) -> None:
+        self._strict = strict
         self._registered: dict[str, _Registered] = {}
         self._generic: dict[str, _Registered] = {}
         self._twice: dict[tuple[str, str, str], list[str]] = {}
@@ -81,7 +83,7 @@ class Registrar:
 
     def register_for(self, target: str) -> None:
         """What comes next is registered by this ``--grpc`` target."""
-        _register_as_server()
+        register_with_grpc(Registrar, aio=True)
         self._by = target
 
     def seal(self) -> None:
@@ -142,8 +144,10 @@ class Registrar:
     def _add(self, known: dict[str, _Registered], path: str, handler: MethodHandler) -> None:
         if not all(hasattr(handler, attribute) for attribute in _HANDLER_ATTRIBUTES):
             raise RegistrationError(f"{path}: {handler!r} is not a grpc.RpcMethodHandler")
+        if not self._strict and known is self._registered:
+            known[path] = _Registered(handler, self._by)
         before = known.setdefault(path, _Registered(handler, self._by))
-        if before.handler is not handler:
+        if self._strict and before.handler is not handler:
             service = _service_of(path)
             methods = self._twice.setdefault((service, before.by, self._by), [])
             method = path.removeprefix(f"/{service}/")
@@ -152,7 +156,8 @@ class Registrar:
 
     def _check_open(self) -> None:
         if self._sealed:
-            raise RegistrationError("services can only be registered before the --grpc callable has returned")
+            before = "the --grpc callable has returned" if self._strict else "the server is started"
+            raise RegistrationError(f"services can only be registered before {before}")
 
     def _refuse(self, method: str, instead: str) -> NoReturn:
         raise RegistrationError(f"server.{method}() is not for a --grpc callable: {instead}")
@@ -168,13 +173,14 @@ def _sequence(handlers: Any) -> Iterable[Any]:
     return handlers
 
 
-def _register_as_server() -> None:
-    """Makes ``isinstance(registrar, grpc.aio.Server)`` true, which ``enable_server_reflection`` and others ask.
+def register_with_grpc(kind: type, *, aio: bool) -> None:
+    """Makes objects of this type instances of ``grpc.aio.Server`` or ``grpc.Server``, as ``enable_server_reflection`` asks.
 
     Not done before there is something to register: importing grpc takes longer than all else at start-up.
     """
     try:
-        from grpc import aio
+        import grpc
+        import grpc.aio
     except ImportError:
         return
-    cast("Any", aio.Server).register(Registrar)
+    cast("Any", grpc.aio.Server if aio else grpc.Server).register(kind)

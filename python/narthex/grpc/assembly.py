@@ -1,0 +1,94 @@
+"""What a server object is put together from before it is started, whichever of grpc's two servers it stands for."""
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING, Any
+
+from narthex import logs
+from narthex.config import Config
+from narthex.exceptions import Problem, StartupError
+from narthex.grpc import channel_arguments, descriptors, targets
+from narthex.grpc.credentials import tls_of
+from narthex.grpc.registrar import Registrar
+from narthex.logs import LOGGER
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
+    from narthex._native import Server
+
+ChannelArguments = Iterable[tuple[str, Any]]
+Compression = Any
+"""An element of ``grpc.Compression`` or None."""
+
+
+class Assembly:
+    """The parts of one server: ports and services are added until it is built."""
+
+    def __init__(
+        self,
+        *,
+        executor: Executor | None,
+        handlers: Sequence[Any],
+        interceptors: Sequence[Any],
+        options: ChannelArguments,
+        maximum_concurrent_rpcs: int | None,
+        compression: Compression,
+    ) -> None:
+        from narthex import _native
+
+        if maximum_concurrent_rpcs is not None and maximum_concurrent_rpcs <= 0:
+            raise ValueError("maximum_concurrent_rpcs should be a positive integer")
+        # The native half's own warnings and errors; whoever has set them up before has decided.
+        _native.init_logging("warning", logs.use_color())
+        self.registrar = Registrar(strict=False)
+        self.registrar.add_generic_rpc_handlers(handlers)
+        self._arguments = channel_arguments.read(options)
+        self._sockets = _native.Sockets()
+        self._executor = executor
+        self._interceptors = tuple(interceptors)
+        self._maximum_concurrent_rpcs = maximum_concurrent_rpcs
+        self._compression = compression
+
+    def add_port(self, address: str, credentials: Any) -> int:
+        """Claims an address; 1 for a UNIX socket, as in grpc."""
+        return targets.bind(self._sockets, address, tls_of(credentials), reuse_port=self._arguments.reuse_port)
+
+    def build(self, loop: "AbstractEventLoop") -> "Server":
+        """The native server on this loop, checked and ready to be started.
+
+        Raises:
+            StartupError: with all that is wrong.
+        """
+        from narthex._native import Server
+
+        self.registrar.seal()
+        services = self.registrar.services
+        collected = descriptors.collect(services)
+        for service in collected.missing:
+            LOGGER.info(
+                "%s has no descriptor in Python's pool: it is served as gRPC alone, without JSON and reflection", service
+            )
+        server = Server(
+            self._config(),
+            loop,
+            None,
+            self.registrar.methods,
+            self.registrar.generic_handlers,
+            services,
+            collected.file_descriptor_set,
+            sockets=self._sockets,
+        )
+        problems = [Problem(*problem) for problem in server.prepare()]
+        if problems:
+            server.close()
+            raise StartupError(problems)
+        return server
+
+    def close(self) -> None:
+        """Gives the ports back that no server has taken over."""
+        self._sockets.close()
+
+    def _config(self) -> Config:
+        return dataclasses.replace(Config(reflection=False, access_log=False), **self._arguments.config)
