@@ -1,16 +1,18 @@
 //! Captures, query and body to the wire of the request message.
 
 use bytes::Bytes;
-use narthex_protojson::{Kind, field_json_to_wire, json_to_wire, text_to_wire};
+use narthex_protojson::{Field, Kind, field_json_to_wire, json_to_wire, text_to_wire};
 use narthex_wire::envelope;
 
 use crate::error::Rejection;
+use crate::escape;
 use crate::http_body;
-use crate::options::Options;
+use crate::media::Reading;
+use crate::options::{Options, UnknownQuery};
 use crate::query;
-use crate::request::unescape;
 use crate::route::{Match, Route};
-use crate::rule::RequestBody;
+use crate::rule::{BodyField, RequestBody};
+use crate::wire::put_len;
 
 /// Appends what the query and the variables of the path set; the variables come last, so that they win.
 pub(crate) fn bind_target(
@@ -21,30 +23,33 @@ pub(crate) fn bind_target(
 ) -> Result<(), Rejection> {
     let route = found.route;
     if let Some(query) = query {
-        match route.body {
-            // http.proto: with body "*" there are no query parameters.
-            RequestBody::Whole(_) => {
-                if let (Some(name), crate::UnknownQuery::Reject) =
-                    (query::first_name(query), options.unknown_query)
-                {
-                    return Err(Rejection::UnknownQuery { name });
-                }
-            }
-            // Nothing of an HttpBody itself can be bound.
-            RequestBody::Raw => {}
-            _ => query::bind(&route.input, query, options, out)?,
-        }
+        bind_query(route, query, options, out)?;
     }
     if matches!(route.body, RequestBody::Raw) {
         return Ok(());
     }
     for capture in &route.captures {
         let refuse = |message: String| Rejection::Path { variable: capture.name.clone(), message };
-        let text =
-            unescape(found.text(capture), capture.multi).map_err(|message| refuse(message.to_owned()))?;
+        let text = escape::variable(found.text(capture), capture.multi, options)
+            .map_err(|message| refuse(message.to_owned()))?;
         text_to_wire(&capture.fields, &text, out).map_err(|error| refuse(error.to_string()))?;
     }
     Ok(())
+}
+
+fn bind_query(route: &Route, query: &str, options: &Options, out: &mut Vec<u8>) -> Result<(), Rejection> {
+    match route.body {
+        // http.proto: with body "*" there are no query parameters.
+        RequestBody::Whole(_) if !options.query_beside_body => match query::first_name(query, options) {
+            Some(name) if options.unknown_query == UnknownQuery::Reject => {
+                Err(Rejection::UnknownQuery { name })
+            }
+            _ => Ok(()),
+        },
+        // Nothing of an HttpBody itself can be bound.
+        RequestBody::Raw => Ok(()),
+        _ => query::bind(&route.input, query, options, out),
+    }
 }
 
 /// The request message in its envelope: what the body says, then `tail`.
@@ -52,6 +57,7 @@ pub(crate) fn bind_body(
     route: &Route,
     body: &Bytes,
     content_type: &[u8],
+    reading: Reading,
     tail: &[u8],
     options: &Options,
 ) -> Result<Bytes, Rejection> {
@@ -60,26 +66,77 @@ pub(crate) fn bind_body(
     match &route.body {
         RequestBody::None => {}
         RequestBody::Whole(_) if body.is_empty() => {}
-        RequestBody::Whole(message) => {
-            json_to_wire(message, body, &options.read, &mut out).map_err(Rejection::Json)?;
-        }
-        RequestBody::Field(field) => {
-            // No body is an empty message; a field of another kind stays unset.
-            let is_object = matches!(field.kind(), Kind::Message(message) if message.well_known().is_none());
-            let empty = is_object && !field.is_list() && !field.is_map();
-            match body {
-                body if !body.is_empty() => {
-                    field_json_to_wire(field, body, &options.read, &mut out).map_err(Rejection::Json)?;
-                }
-                _ if empty => {
-                    field_json_to_wire(field, b"{}", &options.read, &mut out).map_err(Rejection::Json)?;
-                }
-                _ => {}
-            }
+        RequestBody::Whole(message) => match reading {
+            Reading::Form if is_form(body) => query::bind_form(message, &[], body, options, &mut out)?,
+            _ => json_to_wire(message, body, &options.read, &mut out).map_err(Rejection::Json)?,
+        },
+        RequestBody::Field(BodyField { parents, field }) => {
+            nested(parents, &mut out, |out| bind_field(field, body, reading, options, out))?;
         }
         RequestBody::Raw => http_body::put(content_type, body, &mut out),
-        RequestBody::RawField(field) => http_body::put_field(field.number(), content_type, body, &mut out),
+        RequestBody::RawField(BodyField { parents, field }) => nested(parents, &mut out, |out| {
+            http_body::put_field(field.number(), content_type, body, out);
+            Ok(())
+        })?,
     }
     out.extend_from_slice(tail);
     Ok(envelope::seal(out))
+}
+
+fn bind_field(
+    field: &Field,
+    body: &Bytes,
+    reading: Reading,
+    options: &Options,
+    out: &mut Vec<u8>,
+) -> Result<(), Rejection> {
+    let json = |body: &[u8], out: &mut Vec<u8>| {
+        field_json_to_wire(field, body, &options.read, out).map_err(Rejection::Json)
+    };
+    match (reading, plain_message(field)) {
+        (Reading::Bytes, _) => put_len(field.number(), body, out),
+        (Reading::Form, Some(message)) if is_form(body) => {
+            query::bind_form(&message, std::slice::from_ref(field), body, options, out)?;
+        }
+        // No body is an empty message; a field of another kind stays unset.
+        (_, Some(_)) if body.is_empty() => json(b"{}", out)?,
+        (_, None) if body.is_empty() => {}
+        _ => json(body, out)?,
+    }
+    Ok(())
+}
+
+/// Wraps what `put` writes in the messages that lead to it.
+pub(crate) fn nested(
+    parents: &[Field],
+    out: &mut Vec<u8>,
+    put: impl FnOnce(&mut Vec<u8>) -> Result<(), Rejection>,
+) -> Result<(), Rejection> {
+    if parents.is_empty() {
+        return put(out);
+    }
+    let mut inner = Vec::new();
+    put(&mut inner)?;
+    for parent in parents[1..].iter().rev() {
+        let mut outer = Vec::with_capacity(inner.len() + 8);
+        put_len(parent.number(), &inner, &mut outer);
+        inner = outer;
+    }
+    put_len(parents[0].number(), &inner, out);
+    Ok(())
+}
+
+/// The type of a field that is one message with fields of its own in JSON.
+pub(crate) fn plain_message(field: &Field) -> Option<narthex_protojson::Message> {
+    match field.kind() {
+        Kind::Message(message) if message.well_known().is_none() && !field.is_list() && !field.is_map() => {
+            Some(message)
+        }
+        _ => None,
+    }
+}
+
+/// Whether a body that says it is a form is one: `curl -d` says so of all data, and JSON for a message starts with a brace.
+fn is_form(body: &[u8]) -> bool {
+    !body.is_empty() && !body.trim_ascii_start().starts_with(b"{")
 }

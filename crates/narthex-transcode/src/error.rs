@@ -4,7 +4,9 @@ use std::fmt;
 
 use http::StatusCode;
 use narthex_protojson::ReadError;
-use narthex_wire::{Code, Status};
+use narthex_wire::{Code, Encoding, Status};
+
+use crate::details;
 
 /// One thing wrong with the annotations of the hosted services.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,15 +66,16 @@ pub(crate) enum Rejection {
         method: String,
         path: String,
     },
-    /// A binding of a streaming method.
-    Streaming {
-        method: String,
-    },
     MediaType {
         given: String,
     },
     Encoding {
         given: String,
+        is_stream: bool,
+    },
+    /// It says that it is compressed so, and is not.
+    Compressed {
+        encoding: Encoding,
     },
     TooLarge {
         limit: usize,
@@ -91,6 +94,19 @@ pub(crate) enum Rejection {
         message: String,
     },
     Json(ReadError),
+    /// A field of a form; without a name, the form itself.
+    Form {
+        name: String,
+        message: String,
+    },
+    /// A stream of messages that cannot be told apart.
+    Stream {
+        message: &'static str,
+    },
+    /// A field given twice.
+    Collision {
+        field: String,
+    },
 }
 
 impl Rejection {
@@ -101,11 +117,15 @@ impl Rejection {
             Self::MediaType { .. } | Self::Encoding { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NoRoute { .. } => Code::NotFound.http(),
-            Self::Streaming { .. } => Code::Unimplemented.http(),
             Self::Incomplete(status) => status.code().http(),
-            Self::Path { .. } | Self::UnknownQuery { .. } | Self::Query { .. } | Self::Json(_) => {
-                Code::InvalidArgument.http()
-            }
+            Self::Compressed { .. }
+            | Self::Path { .. }
+            | Self::UnknownQuery { .. }
+            | Self::Query { .. }
+            | Self::Json(_)
+            | Self::Form { .. }
+            | Self::Stream { .. }
+            | Self::Collision { .. } => Code::InvalidArgument.http(),
         }
     }
 }
@@ -117,34 +137,61 @@ impl From<Rejection> for Status {
             Rejection::Method { method, path } => {
                 Self::new(Code::Unimplemented, format!("no method is bound to {method} {path}"))
             }
-            Rejection::Streaming { method } => Self::new(
-                Code::Unimplemented,
-                format!("{method} is a streaming method, and those are not served as JSON yet"),
-            ),
             Rejection::MediaType { given } => Self::new(
                 Code::InvalidArgument,
                 format!("the body is {given}; it has to be application/json"),
             ),
-            Rejection::Encoding { given } => Self::new(
+            Rejection::Encoding { given, is_stream: false } => Self::new(
                 Code::InvalidArgument,
-                format!("the body is encoded as {given}; send it without content-encoding"),
+                format!("the body is encoded as {given}; gzip, br, zstd and deflate are understood"),
+            ),
+            Rejection::Encoding { given, is_stream: true } => Self::new(
+                Code::InvalidArgument,
+                format!("the body is encoded as {given}; send a stream without content-encoding"),
+            ),
+            Rejection::Compressed { encoding } => Self::new(
+                Code::InvalidArgument,
+                format!(
+                    "the body says that its encoding is {}, and it cannot be decompressed so",
+                    encoding.name()
+                ),
             ),
             Rejection::TooLarge { limit } => {
                 Self::new(Code::ResourceExhausted, format!("the body is larger than {limit} bytes"))
             }
             Rejection::Incomplete(status) => status,
             Rejection::Path { variable, message } => {
-                Self::new(Code::InvalidArgument, format!("path variable {variable:?}: {message}"))
+                violation(&variable, format!("path variable {variable:?}: {message}"), &message)
             }
             Rejection::UnknownQuery { name } => {
-                Self::new(Code::InvalidArgument, format!("unknown query parameter {name:?}"))
+                violation(&name, format!("unknown query parameter {name:?}"), "the request has no such field")
             }
             Rejection::Query { name, message } => {
-                Self::new(Code::InvalidArgument, format!("query parameter {name:?}: {message}"))
+                violation(&name, format!("query parameter {name:?}: {message}"), &message)
             }
             Rejection::Json(error) => {
-                Self::new(Code::InvalidArgument, format!("the body does not fit the request: {error}"))
+                violation(&error.path, format!("the body does not fit the request: {error}"), &error.message)
             }
+            Rejection::Form { name, message } if name.is_empty() => {
+                violation("", format!("the form cannot be read: {message}"), &message)
+            }
+            Rejection::Form { name, message } => {
+                violation(&name, format!("form field {name:?}: {message}"), &message)
+            }
+            Rejection::Stream { message } => {
+                violation("", format!("the body is no stream of messages: {message}"), message)
+            }
+            Rejection::Collision { field } => violation(
+                &field,
+                format!("{field} has one value in the body and another in the path or query"),
+                "it is given twice",
+            ),
         }
     }
+}
+
+/// `INVALID_ARGUMENT` with a `google.rpc.BadRequest` that names the field, by its JSON path.
+fn violation(field: &str, message: String, description: &str) -> Status {
+    let details = details::bad_request(Code::InvalidArgument as i32, &message, field, description);
+    Status::new(Code::InvalidArgument, message).with_details(details)
 }

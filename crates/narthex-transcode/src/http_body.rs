@@ -4,16 +4,16 @@
 
 use bytes::Bytes;
 
-const CONTENT_TYPE: u8 = 1 << 3 | 2;
-const DATA: u8 = 2 << 3 | 2;
+use crate::wire::{next_field, put_len};
+
+const CONTENT_TYPE: u32 = 1;
+const DATA: u32 = 2;
 
 /// Appends an HttpBody.
 pub(crate) fn put(content_type: &[u8], data: &[u8], out: &mut Vec<u8>) {
-    for (tag, bytes) in [(CONTENT_TYPE, content_type), (DATA, data)] {
+    for (number, bytes) in [(CONTENT_TYPE, content_type), (DATA, data)] {
         if !bytes.is_empty() {
-            out.push(tag);
-            put_varint(bytes.len() as u64, out);
-            out.extend_from_slice(bytes);
+            put_len(number, bytes, out);
         }
     }
 }
@@ -22,9 +22,7 @@ pub(crate) fn put(content_type: &[u8], data: &[u8], out: &mut Vec<u8>) {
 pub(crate) fn put_field(number: u32, content_type: &[u8], data: &[u8], out: &mut Vec<u8>) {
     let mut inner = Vec::with_capacity(content_type.len() + data.len() + 16);
     put(content_type, data, &mut inner);
-    put_varint(u64::from(number) << 3 | 2, out);
-    put_varint(inner.len() as u64, out);
-    out.extend_from_slice(&inner);
+    put_len(number, &inner, out);
 }
 
 /// An HttpBody that was read.
@@ -60,58 +58,13 @@ impl HttpBody {
         let mut rest = wire.clone();
         while !rest.is_empty() {
             match next_field(&mut rest)? {
-                (1, Some(bytes)) => self.content_type = bytes,
-                (2, Some(bytes)) => self.data = bytes,
+                (CONTENT_TYPE, Some(bytes)) => self.content_type = bytes,
+                (DATA, Some(bytes)) => self.data = bytes,
                 _ => {}
             }
         }
         Some(())
     }
-}
-
-/// Takes one field off the front: its number, and its bytes if it is length-delimited.
-fn next_field(rest: &mut Bytes) -> Option<(u32, Option<Bytes>)> {
-    let tag = take_varint(rest)?;
-    let number = u32::try_from(tag >> 3).ok()?;
-    let skip = match tag & 7 {
-        0 => {
-            take_varint(rest)?;
-            0
-        }
-        1 => 8,
-        2 => {
-            let len = usize::try_from(take_varint(rest)?).ok()?;
-            return (len <= rest.len()).then(|| (number, Some(rest.split_to(len))));
-        }
-        5 => 4,
-        // Groups: HttpBody has none, and no message of today's protobuf declares one beside it.
-        _ => return None,
-    };
-    if skip > rest.len() {
-        return None;
-    }
-    drop(rest.split_to(skip));
-    Some((number, None))
-}
-
-fn take_varint(rest: &mut Bytes) -> Option<u64> {
-    let mut value = 0;
-    for (index, byte) in rest.iter().take(10).enumerate() {
-        value |= u64::from(byte & 0x7f) << (7 * index);
-        if byte & 0x80 == 0 {
-            drop(rest.split_to(index + 1));
-            return Some(value);
-        }
-    }
-    None
-}
-
-fn put_varint(mut value: u64, out: &mut Vec<u8>) {
-    while value >= 0x80 {
-        out.push(value.to_le_bytes()[0] | 0x80);
-        value >>= 7;
-    }
-    out.push(value.to_le_bytes()[0]);
 }
 
 #[cfg(test)]

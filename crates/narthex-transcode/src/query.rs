@@ -1,13 +1,13 @@
-//! Query parameters to wire.
+//! Query parameters, and the fields of forms, to wire.
 
 use std::borrow::Cow;
 
-use narthex_protojson::{Message, text_to_wire};
+use narthex_protojson::{Field, Message, text_to_wire};
 
 use crate::error::Rejection;
+use crate::escape;
 use crate::field_path;
 use crate::options::{Options, UnknownQuery};
-use crate::request::unescape;
 
 /// Appends what the parameters of `query` set.
 ///
@@ -19,35 +19,82 @@ pub(crate) fn bind(
     options: &Options,
     out: &mut Vec<u8>,
 ) -> Result<(), Rejection> {
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        // A JSON name may hold an escape itself, so the name as it came is the second try.
-        let decoded = text(name, options).unwrap_or(Cow::Borrowed(name));
-        let fields = field_path::resolve(message, decoded.split('.'))
-            .or_else(|_| field_path::resolve(message, name.split('.')));
-        let Ok(fields) = fields else {
+    for (name, value) in pairs(query, options) {
+        let field = Named::of(name, options.plus_is_space, options);
+        let Some(fields) = field.fields(message) else {
             match options.unknown_query {
-                UnknownQuery::Reject => return Err(Rejection::UnknownQuery { name: decoded.into_owned() }),
+                UnknownQuery::Reject => {
+                    return Err(Rejection::UnknownQuery { name: field.decoded.into_owned() });
+                }
                 UnknownQuery::Ignore => continue,
             }
         };
-        let refuse = |message: String| Rejection::Query { name: decoded.clone().into_owned(), message };
-        let value = text(value, options).map_err(|message| refuse(message.to_owned()))?;
+        let refuse = |message: String| Rejection::Query { name: field.decoded.clone().into_owned(), message };
+        let value = escape::parameter(value, options.plus_is_space, options)
+            .map_err(|message| refuse(message.to_owned()))?;
         text_to_wire(&fields, &value, out).map_err(|error| refuse(error.to_string()))?;
     }
     Ok(())
 }
 
-/// The name of the first parameter, for a rule that takes none.
-pub(crate) fn first_name(query: &str) -> Option<String> {
-    let pair = query.split('&').find(|pair| !pair.is_empty())?;
-    let name = pair.split_once('=').map_or(pair, |(name, _)| name);
-    Some(unescape(name, false).unwrap_or(Cow::Borrowed(name)).into_owned())
+/// Appends what an `application/x-www-form-urlencoded` body sets in the message that `parents` lead to.
+pub(crate) fn bind_form(
+    message: &Message,
+    parents: &[Field],
+    form: &[u8],
+    options: &Options,
+    out: &mut Vec<u8>,
+) -> Result<(), Rejection> {
+    let refuse = |name: &str, message: String| Rejection::Form { name: name.to_owned(), message };
+    let form = std::str::from_utf8(form).map_err(|_| refuse("", "the form is not UTF-8".to_owned()))?;
+    for (name, value) in split(form) {
+        let field = Named::of(name, true, options);
+        let Some(fields) = field.fields(message) else {
+            if options.read.ignore_unknown {
+                continue;
+            }
+            return Err(refuse(&field.decoded, format!("{} has no such field", message.full_name())));
+        };
+        let value = escape::parameter(value, true, options)
+            .map_err(|message| refuse(&field.decoded, message.to_owned()))?;
+        let path = [parents, &fields].concat();
+        text_to_wire(&path, &value, out).map_err(|error| refuse(&field.decoded, error.to_string()))?;
+    }
+    Ok(())
 }
 
-fn text<'q>(text: &'q str, options: &Options) -> Result<Cow<'q, str>, &'static str> {
-    if options.plus_is_space && text.contains('+') {
-        return Ok(unescape(&text.replace('+', " "), false)?.into_owned().into());
+/// The name of the first parameter, for a rule that takes none.
+pub(crate) fn first_name(query: &str, options: &Options) -> Option<String> {
+    let (name, _) = pairs(query, options).next()?;
+    Some(Named::of(name, options.plus_is_space, options).decoded.into_owned())
+}
+
+/// The parameters that are looked at.
+fn pairs<'q>(query: &'q str, options: &'q Options) -> impl Iterator<Item = (&'q str, &'q str)> {
+    split(query).filter(|(name, _)| !options.ignored_query.iter().any(|ignored| ignored == name))
+}
+
+fn split(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    text.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+}
+
+/// A name as it came, and decoded.
+struct Named<'q> {
+    raw: &'q str,
+    decoded: Cow<'q, str>,
+}
+
+impl<'q> Named<'q> {
+    fn of(raw: &'q str, plus_is_space: bool, options: &Options) -> Self {
+        // A malformed escape names nothing, and what it is said to be is what came.
+        let decoded = escape::parameter(raw, plus_is_space, options).unwrap_or(Cow::Borrowed(raw));
+        Self { raw, decoded }
     }
-    unescape(text, false)
+
+    /// The fields it leads through. A JSON name may hold an escape itself, so the name as it came is the second try.
+    fn fields(&self, message: &Message) -> Option<Vec<Field>> {
+        field_path::resolve(message, self.decoded.split('.'))
+            .or_else(|_| field_path::resolve(message, self.raw.split('.')))
+            .ok()
+    }
 }

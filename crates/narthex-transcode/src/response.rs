@@ -6,41 +6,62 @@
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode, response};
-use narthex_protojson::{Pool, status_details_to_json, wire_to_field_json, wire_to_json};
-use narthex_wire::envelope::Decoder;
-use narthex_wire::{Body, Code, CollectError, Encoding, Flow, Status, is_grpc};
+use narthex_protojson::{Pool, WriteOptions, status_details_to_json, wire_to_field_json, wire_to_json};
+use narthex_wire::envelope::{self, Decoder};
+use narthex_wire::{Accepted, Body, Code, CollectError, Encoding, Flow, Status, is_grpc};
 
+use crate::details;
+use crate::error::Rejection;
 use crate::http_body::HttpBody;
-use crate::options::Options;
+use crate::layer::Shared;
 use crate::route::Route;
 use crate::rule::ResponseBody;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
-/// Turns the answer of a gRPC service into the answer of its binding; what is not gRPC stays as it is.
+/// Answers of at least this many bytes are worth compressing.
+const COMPRESSED_FROM: usize = 1024;
+
+/// The encodings of answers, best first where a client likes several as well.
+const ENCODINGS: [Encoding; 3] = [Encoding::Zstd, Encoding::Brotli, Encoding::Gzip];
+
+/// The HTTP status of an answer that a servicer chooses, as in HTTP over gRPC.
+static X_HTTP_CODE: HeaderName = HeaderName::from_static("x-http-code");
+
+/// Turns the answer of a unary method into the answer of its binding; what is not gRPC stays as it is.
 pub(crate) async fn from_grpc(
     response: Response<Body>,
     route: &Route,
-    pool: &Pool,
-    options: &Options,
+    accepted: Option<Accepted>,
+    shared: &Shared,
 ) -> Response<Body> {
     if !is_grpc(response.headers()) {
         return response;
     }
     let (head, body) = response.into_parts();
-    let answer = read(&head, body).await;
-    let mut response = match answer {
-        Ok(Answer { message, metadata }) => match write(&message, route, options) {
-            Ok((content_type, body)) => {
-                let mut response = body_response(StatusCode::OK, content_type, body);
-                add_metadata(response.headers_mut(), &metadata);
-                response
-            }
-            Err(status) => status_response(&status, status.code().http(), pool, options),
-        },
-        Err(status) => status_response(&status, status.code().http(), pool, options),
+    let options = &shared.options;
+    let answer = read(&head, body, options.max_response).await;
+    let written = answer.and_then(|Answer { message, metadata }| {
+        Ok((write(&message, &route.response, options.write)?, metadata))
+    });
+    let (written, trailing) = match written {
+        Ok(written) => written,
+        Err(status) => {
+            let mut response = status_response(&status, &head.headers, shared);
+            response.extensions_mut().extend(head.extensions);
+            return response;
+        }
     };
+    let status = chosen_status(&trailing).or_else(|| chosen_status(&head.headers)).unwrap_or(StatusCode::OK);
+    let declared = trailing.contains_key(header::CONTENT_ENCODING)
+        || head.headers.contains_key(header::CONTENT_ENCODING);
+    let accepted = accepted.filter(|_| !declared && written.is_worth_compressing());
+    let mut response = match accepted {
+        Some(accepted) => compressed_response(status, written, accepted),
+        None => body_response(status, written),
+    };
+    add_metadata(response.headers_mut(), &trailing);
     add_metadata(response.headers_mut(), &head.headers);
     let mut extensions = head.extensions;
     extensions.insert(Flow::Json);
@@ -48,20 +69,58 @@ pub(crate) async fn from_grpc(
     response
 }
 
-/// An error as google.rpc.Status JSON, with its trailing metadata as headers.
-pub(crate) fn status_response(
-    status: &Status,
-    http: StatusCode,
-    pool: &Pool,
-    options: &Options,
-) -> Response<Body> {
+/// The answer to a request that goes no further.
+pub(crate) fn refuse(rejection: Rejection, shared: &Shared) -> Response<Body> {
+    let http = rejection.http();
+    let is_encoding = matches!(rejection, Rejection::Encoding { .. });
+    let mut response = error_response(&rejection.into(), http, shared);
+    if is_encoding {
+        // RFC 9110 15.5.16: what would have been understood.
+        response.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, br, zstd"));
+    }
+    response
+}
+
+/// An error of the call as google.rpc.Status JSON, with its trailing and the initial metadata as headers.
+pub(crate) fn status_response(status: &Status, initial: &HeaderMap, shared: &Shared) -> Response<Body> {
+    let chosen = chosen_status(status.metadata()).or_else(|| chosen_status(initial));
+    let http = chosen.filter(|chosen| chosen.as_u16() >= 400).unwrap_or_else(|| status.code().http());
+    let in_head = Status::from_trailers(initial).is_some();
+    let mut response = error_response(status, http, shared);
+    if !in_head {
+        add_metadata(response.headers_mut(), initial);
+    }
+    response
+}
+
+fn error_response(status: &Status, http: StatusCode, shared: &Shared) -> Response<Body> {
     let mut json = Vec::with_capacity(64 + status.message().len());
-    let code = status.code() as i32;
-    status_details_to_json(pool, code, status.message(), status.details(), &options.write, &mut json);
-    let mut response = body_response(http, JSON, json.into());
+    status_json(status, shared.table.pool(), shared.options.write, &mut json);
+    let mut response = body_response(http, Written { content_type: JSON, data: json.into() });
     add_metadata(response.headers_mut(), status.metadata());
+    let headers = response.headers_mut();
+    if http == StatusCode::UNAUTHORIZED && !headers.contains_key(header::WWW_AUTHENTICATE) {
+        // RFC 9110 15.5.2 wants one; a servicer that has another scheme sends it as metadata.
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    if let Some(seconds) = details::retry_after(status.details())
+        && !headers.contains_key(header::RETRY_AFTER)
+    {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
     response.extensions_mut().insert(Flow::Json);
     response
+}
+
+/// Appends the JSON of a google.rpc.Status.
+pub(crate) fn status_json(status: &Status, pool: &Pool, options: WriteOptions, out: &mut Vec<u8>) {
+    status_details_to_json(pool, status.code() as i32, status.message(), status.details(), &options, out);
+}
+
+/// The status that metadata ask for, if it is one of a final response.
+pub(crate) fn chosen_status(metadata: &HeaderMap) -> Option<StatusCode> {
+    let status = metadata.get(&X_HTTP_CODE)?.to_str().ok()?.parse::<StatusCode>().ok()?;
+    (200..600).contains(&status.as_u16()).then_some(status)
 }
 
 /// The answer to HEAD: the head of what GET would get.
@@ -69,13 +128,33 @@ pub(crate) fn without_body(response: Response<Body>) -> Response<Body> {
     response.map(|_| Body::empty())
 }
 
-fn body_response(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Response<Body> {
+fn body_response(status: StatusCode, written: Written) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
+    if matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED) {
+        // These have no content, whatever the message says (RFC 9110 15.3.5, 15.3.6, 15.4.5).
+        return response;
+    }
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, content_type);
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
-    *response.body_mut() = Body::full(body);
+    headers.insert(header::CONTENT_TYPE, written.content_type);
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(written.data.len()));
+    *response.body_mut() = Body::full(written.data);
+    response
+}
+
+fn compressed_response(status: StatusCode, mut written: Written, accepted: Accepted) -> Response<Body> {
+    let encoding = accepted.best_of(&ENCODINGS);
+    if encoding != Encoding::Identity {
+        let mut compressed = Vec::with_capacity(written.data.len() / 2);
+        encoding.compress(&written.data, &mut compressed);
+        written.data = compressed.into();
+    }
+    let mut response = body_response(status, written);
+    let headers = response.headers_mut();
+    headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    if encoding != Encoding::Identity {
+        headers.insert(header::CONTENT_ENCODING, encoding.to_header());
+    }
     response
 }
 
@@ -86,60 +165,96 @@ struct Answer {
 }
 
 /// Reads a unary response to its end. An error status wins over a message that came before it.
-async fn read(head: &response::Parts, body: Body) -> Result<Answer, Status> {
-    let collected = body.collect(usize::MAX).await.map_err(|error| match error {
-        CollectError::TooLarge { limit } => {
-            Status::new(Code::ResourceExhausted, format!("the response is larger than {limit} bytes"))
-        }
-        CollectError::Body(error) => Status::from_body_error(error),
-    })?;
-    // A trailers-only response has its status in the head; its metadata are those of the head already.
-    let in_head =
-        || Status::from_trailers(&head.headers).map(|status| status.with_metadata(HeaderMap::new()));
-    let status = collected.trailers.as_ref().and_then(Status::from_trailers);
-    let status = status.or_else(in_head).ok_or_else(|| {
+async fn read(head: &response::Parts, body: Body, limit: usize) -> Result<Answer, Status> {
+    let collected =
+        body.collect(limit.saturating_add(envelope::PREFIX)).await.map_err(|error| match error {
+            CollectError::TooLarge { limit } => {
+                Status::new(Code::Internal, format!("the response is larger than {limit} bytes"))
+            }
+            CollectError::Body(error) => Status::from_body_error(error),
+        })?;
+    let in_trailers = collected.trailers.as_ref().and_then(Status::from_trailers);
+    // In a trailers-only response all metadata are in the head.
+    let in_head = in_trailers.is_none();
+    let status = in_trailers.or_else(|| Status::from_trailers(&head.headers)).ok_or_else(|| {
         Status::new(Code::Unknown, "the gRPC service ended its response without a grpc-status")
     })?;
     if status.code() != Code::Ok {
         return Err(status);
     }
-    let mut decoder = Decoder::new(Encoding::from_headers(&head.headers)?, usize::MAX);
+    let mut decoder = Decoder::new(Encoding::from_headers(&head.headers)?, limit);
     decoder.push(collected.data);
     let message = decoder.next()?;
     decoder.finish()?;
     match (message, decoder.next()?) {
+        (Some(message), None) if in_head => Ok(Answer { message, metadata: HeaderMap::new() }),
         (Some(message), None) => Ok(Answer { message, metadata: status.metadata().clone() }),
         _ => Err(Status::new(Code::Internal, "the gRPC service did not answer with exactly one message")),
     }
 }
 
-/// The response message as the body of its binding.
-fn write(message: &Bytes, route: &Route, options: &Options) -> Result<(HeaderValue, Bytes), Status> {
-    let mut json = Vec::with_capacity(message.len() * 2 + 16);
-    match &route.response {
-        ResponseBody::Whole(kind) => wire_to_json(kind, message, &options.write, &mut json),
-        ResponseBody::Field(field) => wire_to_field_json(field, message, &options.write, &mut json),
-        ResponseBody::Raw => return raw(HttpBody::read(message)),
-        ResponseBody::RawField(field) => return raw(HttpBody::read_field(message, field.number())),
-    }
-    .map_err(|error| {
-        tracing::error!(method = route.place(), %error, "a response cannot be written as JSON");
-        Status::new(Code::Internal, format!("the response cannot be written as JSON: {error}"))
-    })?;
-    Ok((JSON, json.into()))
+/// A body with its type.
+pub(crate) struct Written {
+    pub(crate) content_type: HeaderValue,
+    pub(crate) data: Bytes,
 }
 
-fn raw(body: Option<HttpBody>) -> Result<(HeaderValue, Bytes), Status> {
+impl Written {
+    /// Whether it is long enough, and text: what is not (images, archives) mostly is compressed already.
+    fn is_worth_compressing(&self) -> bool {
+        let essence = narthex_wire::protocol::essence(self.content_type.as_bytes());
+        let is_text =
+            essence.starts_with(b"text/") || essence.ends_with(b"json") || essence.ends_with(b"xml");
+        is_text && self.data.len() >= COMPRESSED_FROM
+    }
+}
+
+/// The response message as the body of its binding.
+pub(crate) fn write(message: &Bytes, kind: &ResponseBody, options: WriteOptions) -> Result<Written, Status> {
+    match kind {
+        ResponseBody::Raw => raw(HttpBody::read(message)),
+        ResponseBody::RawField(field) => raw(HttpBody::read_field(message, field.number())),
+        ResponseBody::Whole(_) | ResponseBody::Field(_) => {
+            let mut json = Vec::with_capacity(message.len() * 2 + 16);
+            write_json(message, kind, options, &mut json)?;
+            Ok(Written { content_type: JSON, data: json.into() })
+        }
+    }
+}
+
+/// Appends the JSON of the response message, or of the field that is the body.
+pub(crate) fn write_json(
+    message: &[u8],
+    kind: &ResponseBody,
+    options: WriteOptions,
+    out: &mut Vec<u8>,
+) -> Result<(), Status> {
+    match kind {
+        ResponseBody::Field(field) | ResponseBody::RawField(field) => {
+            wire_to_field_json(field, message, &options, out)
+        }
+        ResponseBody::Whole(kind) => wire_to_json(kind, message, &options, out),
+        ResponseBody::Raw => Ok(()),
+    }
+    .map_err(|error| {
+        tracing::error!(%error, "a response cannot be written as JSON");
+        Status::new(Code::Internal, format!("the response cannot be written as JSON: {error}"))
+    })
+}
+
+fn raw(body: Option<HttpBody>) -> Result<Written, Status> {
     let body = body.ok_or_else(|| Status::new(Code::Internal, "the response is no google.api.HttpBody"))?;
     let content_type =
         HeaderValue::from_maybe_shared(body.content_type).ok().filter(|value| !value.is_empty());
-    Ok((content_type.unwrap_or(OCTETS), body.data))
+    Ok(Written { content_type: content_type.unwrap_or(OCTETS), data: body.data })
 }
 
-/// Adds metadata as headers; gRPC's own and those that belong to the HTTP message are not metadata.
-fn add_metadata(headers: &mut HeaderMap, metadata: &HeaderMap) {
+/// Adds metadata as headers. gRPC's own, those that belong to the HTTP message, and the status that they choose are not.
+pub(crate) fn add_metadata(headers: &mut HeaderMap, metadata: &HeaderMap) {
     let skip = |name: &HeaderName| {
-        name.as_str().starts_with("grpc-") || narthex_wire::metadata::is_reserved(name.as_str())
+        name.as_str().starts_with("grpc-")
+            || narthex_wire::metadata::is_reserved(name.as_str())
+            || *name == X_HTTP_CODE
     };
     for (name, value) in metadata.iter().filter(|(name, _)| !skip(name)) {
         headers.append(name.clone(), value.clone());

@@ -5,7 +5,7 @@ use narthex_protojson::{Field, HttpRule, Kind, Message, Method};
 
 use crate::error::SchemaProblem;
 use crate::field_path;
-use crate::template::Template;
+use crate::template::{Dialect, Segment, Template};
 
 /// One HTTP method with a template, checked against the method it is bound to.
 #[derive(Debug, Clone)]
@@ -25,12 +25,19 @@ pub(crate) struct Capture {
     /// As the template spells it.
     pub(crate) name: String,
     pub(crate) fields: Vec<Field>,
-    pub(crate) start: usize,
-    pub(crate) end: usize,
-    /// It may span several segments: an escaped slash stays escaped.
+    pub(crate) start: Edge,
+    pub(crate) end: Edge,
+    /// It may span several segments: some escapes stay as they are.
     pub(crate) multi: bool,
-    /// It ends with `**`, so with the path.
-    pub(crate) rest: bool,
+}
+
+/// A place between the segments of a path. What comes after a `**` is known only from the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Edge {
+    /// After so many segments.
+    Start(usize),
+    /// Before so many segments.
+    End(usize),
 }
 
 /// What the HTTP body is to the request message.
@@ -41,11 +48,19 @@ pub(crate) enum RequestBody {
     /// The message as JSON.
     Whole(Message),
     /// One field as JSON.
-    Field(Field),
+    Field(BodyField),
     /// The message is a google.api.HttpBody: the bytes as they are.
     Raw,
     /// The field is a google.api.HttpBody.
-    RawField(Field),
+    RawField(BodyField),
+}
+
+/// The field that a body is.
+#[derive(Debug, Clone)]
+pub(crate) struct BodyField {
+    /// The messages that lead to it; none, but where rules are read as Envoy reads them.
+    pub(crate) parents: Vec<Field>,
+    pub(crate) field: Field,
 }
 
 /// What of the response message the HTTP body is.
@@ -57,8 +72,20 @@ pub(crate) enum ResponseBody {
     RawField(Field),
 }
 
+impl ResponseBody {
+    /// Whether it is the data of an HttpBody instead of JSON.
+    pub(crate) const fn is_raw(&self) -> bool {
+        matches!(self, Self::Raw | Self::RawField(_))
+    }
+}
+
 /// All bindings of a rule; what is wrong goes into `problems`.
-pub(crate) fn bindings(method: &Method, rule: &HttpRule, problems: &mut Vec<SchemaProblem>) -> Vec<Binding> {
+pub(crate) fn bindings(
+    method: &Method,
+    rule: &HttpRule,
+    dialect: Dialect,
+    problems: &mut Vec<SchemaProblem>,
+) -> Vec<Binding> {
     let mut all = Vec::with_capacity(1 + rule.additional_bindings.len());
     let rules = std::iter::once(rule).chain(&rule.additional_bindings);
     for (index, rule) in rules.enumerate() {
@@ -74,7 +101,7 @@ pub(crate) fn bindings(method: &Method, rule: &HttpRule, problems: &mut Vec<Sche
                 "list them all in the method's first rule",
             ));
         }
-        all.extend(binding(method, rule, place, problems));
+        all.extend(binding(method, rule, dialect, place, problems));
     }
     all
 }
@@ -82,6 +109,7 @@ pub(crate) fn bindings(method: &Method, rule: &HttpRule, problems: &mut Vec<Sche
 fn binding(
     method: &Method,
     rule: &HttpRule,
+    dialect: Dialect,
     place: String,
     problems: &mut Vec<SchemaProblem>,
 ) -> Option<Binding> {
@@ -100,7 +128,7 @@ fn binding(
         problems.push(problem(&place, &message, "custom.kind is a method such as HEAD, or * for all"));
     }
     let input = method.input();
-    let template = pattern.template().parse::<Template>();
+    let template = Template::parse(pattern.template(), dialect);
     let captures = match &template {
         Ok(template) => captures(template, &input, &place, problems),
         Err(error) => {
@@ -113,7 +141,7 @@ fn binding(
             Vec::new()
         }
     };
-    let body = request_body(&input, &rule.body, &place, problems);
+    let body = request_body(&input, &rule.body, dialect, &place, problems);
     let response = response_body(&method.output(), &rule.response_body, &place, problems);
     let (Ok(template), Some(body), Some(response)) = (template, body, response) else { return None };
     (problems.len() == before).then_some(Binding { place, http_method, template, captures, body, response })
@@ -152,18 +180,23 @@ fn captures(
         captures.push(Capture {
             name,
             fields,
-            start: variable.start,
-            end: variable.end,
+            start: edge(template, variable.start),
+            end: edge(template, variable.end),
             multi: template.is_multi(variable),
-            rest: template.segments[variable.end - 1] == crate::template::Segment::Rest,
         });
     }
     captures
 }
 
+fn edge(template: &Template, at: usize) -> Edge {
+    let rest = template.segments.iter().position(|segment| *segment == Segment::Rest);
+    if rest.is_some_and(|rest| rest < at) { Edge::End(template.segments.len() - at) } else { Edge::Start(at) }
+}
+
 fn request_body(
     input: &Message,
     body: &str,
+    dialect: Dialect,
     place: &str,
     problems: &mut Vec<SchemaProblem>,
 ) -> Option<RequestBody> {
@@ -172,8 +205,18 @@ fn request_body(
         "*" if input.is_http_body() => Some(RequestBody::Raw),
         "*" => Some(RequestBody::Whole(input.clone())),
         name => {
-            let field = top_level(input, name, "body", place, problems)?;
-            Some(if is_http_body(&field) { RequestBody::RawField(field) } else { RequestBody::Field(field) })
+            let body = match dialect {
+                Dialect::Envoy => dotted(input, name),
+                Dialect::Specification => None,
+            };
+            let body = match body {
+                Some(body) => body,
+                None => {
+                    BodyField { parents: Vec::new(), field: top_level(input, name, "body", place, problems)? }
+                }
+            };
+            let is_raw = is_http_body(&body.field);
+            Some(if is_raw { RequestBody::RawField(body) } else { RequestBody::Field(body) })
         }
     }
 }
@@ -196,6 +239,13 @@ fn response_body(
             })
         }
     }
+}
+
+/// A body by the path to its field, through singular messages.
+fn dotted(input: &Message, path: &str) -> Option<BodyField> {
+    let mut parents = field_path::resolve(input, path.split('.')).ok()?;
+    let field = parents.pop()?;
+    Some(BodyField { parents, field })
 }
 
 fn is_http_body(field: &Field) -> bool {

@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use crate::error::{SchemaError, SchemaProblem};
 use crate::route::{Route, RouteTable};
 use crate::rule::{self, Binding, problem};
-use crate::template::Segment;
+use crate::template::{Dialect, Segment};
 
 /// Where rules come from beside the annotations.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,11 +16,23 @@ pub struct Rules {
     pub auto_mapping: bool,
     /// Rules by the full name of their method, as a service config has them; such a rule stands in for the annotation.
     pub configured: Vec<(String, HttpRule)>,
+    /// How templates are read and matched.
+    pub dialect: Dialect,
+    /// Any word after a colon in the last segment of a path is a verb, whether a template has it or not.
+    pub unregistered_verbs: bool,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { auto_mapping: true, configured: Vec::new() }
+        let dialect = Dialect::Specification;
+        Self { auto_mapping: true, configured: Vec::new(), dialect, unregistered_verbs: false }
+    }
+}
+
+impl Rules {
+    /// As Envoy reads them.
+    pub fn envoy() -> Self {
+        Self { dialect: Dialect::Envoy, ..Self::default() }
     }
 }
 
@@ -36,8 +48,8 @@ impl RouteTable {
 
     /// Builds the table of these services from their annotations and from `rules`.
     ///
-    /// A service that the pool does not know is served as gRPC alone, and the bindings of a streaming method are answered
-    /// with UNIMPLEMENTED; [`RouteTable::notes`] says so. Bindings may overlap: a literal segment goes before `*`, and `*` before `**`.
+    /// A service that the pool does not know is served as gRPC alone; [`RouteTable::notes`] says so. Bindings may overlap: a
+    /// literal segment goes before `*`, and `*` before `**`.
     ///
     /// # Errors
     ///
@@ -45,8 +57,11 @@ impl RouteTable {
     /// bindings of one HTTP method whose templates are the same but for the names of their variables, and configured
     /// rules that select no method.
     pub fn with_rules(pool: &Pool, services: &[String], rules: &Rules) -> Result<Self, SchemaError> {
-        let mut builder =
-            Builder { table: Self::new(pool.clone()), problems: Vec::new(), taken: FxHashMap::default() };
+        let mut builder = Builder {
+            table: Self::new(pool.clone(), rules.dialect, rules.unregistered_verbs),
+            problems: Vec::new(),
+            taken: FxHashMap::default(),
+        };
         let mut methods = Vec::new();
         for name in services {
             let Some(service) = pool.service(name) else {
@@ -84,13 +99,7 @@ impl Builder {
         // Where several rules select a method, the last one counts (google/api/http.proto).
         let configured = rules.configured.iter().rfind(|(selector, _)| selector == method.full_name());
         let Some(rule) = configured.map(|(_, rule)| rule).or_else(|| method.http_rule()) else { return };
-        if method.is_client_streaming() || method.is_server_streaming() {
-            self.table.note(format!(
-                "{} is a streaming method: its HTTP binding is answered with UNIMPLEMENTED, only gRPC reaches it",
-                method.full_name()
-            ));
-        }
-        for binding in rule::bindings(method, rule, &mut self.problems) {
+        for binding in rule::bindings(method, rule, rules.dialect, &mut self.problems) {
             if is_free(&binding, &mut self.taken, &mut self.problems) {
                 self.table.insert(Route::new(method, binding));
             }
@@ -103,7 +112,7 @@ impl Builder {
             body: "*".to_owned(),
             ..HttpRule::default()
         };
-        for binding in rule::bindings(method, &rule, &mut self.problems) {
+        for binding in rule::bindings(method, &rule, Dialect::Specification, &mut self.problems) {
             let key = (binding.http_method.clone(), erased(&binding));
             if !self.taken.contains_key(&key) {
                 self.table.insert(Route::of_own_path(method, binding));

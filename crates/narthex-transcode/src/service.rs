@@ -8,16 +8,20 @@ use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Response};
-use narthex_wire::{Answered, Body, CollectError, Status, is_grpc};
+use narthex_wire::{Accepted, Answered, Body, Code, CollectError, Encoding, Status, is_grpc};
 use tower_service::Service;
 
 use crate::bind;
+use crate::collision;
 use crate::error::Rejection;
 use crate::layer::Shared;
+use crate::media::{self, BodyPlan, Reading};
+use crate::multipart;
 use crate::request;
 use crate::response;
-use crate::route::Route;
 use crate::rule::RequestBody;
+use crate::stream::{self, Failure, RequestStream, StreamFormat};
+use crate::update_mask;
 
 /// See [`TranscodeLayer`](crate::TranscodeLayer).
 #[derive(Debug, Clone)]
@@ -62,6 +66,7 @@ pub type ResponseFuture<F> = Answered<F>;
 /// What is known of a request from its head.
 struct Plan {
     route: usize,
+    body: BodyPlan,
     /// What query and path set, as wire to come after the body.
     tail: Vec<u8>,
 }
@@ -73,28 +78,20 @@ impl Plan {
         let Some(found) = shared.table.find(request.method(), path) else {
             return shared.options.owns(path).then(|| Err(Box::new(no_route(request, shared))));
         };
-        if found.route.is_auto && !request::is_json(request.headers()) {
+        if found.route.is_auto && !media::is_json(request.headers()) {
             // A gRPC method's own path: what is not JSON there may be another protocol's, and dispatch knows what to say.
             return None;
         }
         let mut tail = Vec::new();
-        let checked = refuse_stream(found.route)
-            .and_then(|()| request::check_body(found.route, request.headers(), &shared.options))
-            .and_then(|()| bind::bind_target(&found, request.uri().query(), &shared.options, &mut tail));
-        Some(match checked {
-            Ok(()) => Ok(Self { route: found.index(), tail }),
+        let planned = media::plan(found.route, request.headers(), &shared.options).and_then(|body| {
+            bind::bind_target(&found, request.uri().query(), &shared.options, &mut tail)?;
+            Ok(body)
+        });
+        Some(match planned {
+            Ok(body) => Ok(Self { route: found.index(), body, tail }),
             Err(rejection) => Err(Box::new(refuse(rejection, request.method(), shared))),
         })
     }
-}
-
-/// A streaming method keeps its paths, lest another binding or the application get what is meant for it.
-fn refuse_stream(route: &Route) -> Result<(), Rejection> {
-    if !route.is_streaming() {
-        return Ok(());
-    }
-    let method = route.target().path().trim_start_matches('/').replace('/', ".");
-    Err(Rejection::Streaming { method })
 }
 
 /// 405 if another HTTP method is bound to the path, else 404.
@@ -112,8 +109,7 @@ fn no_route(request: &Request<Body>, shared: &Shared) -> Response<Body> {
 }
 
 fn refuse(rejection: Rejection, method: &Method, shared: &Shared) -> Response<Body> {
-    let http = rejection.http();
-    let response = response::status_response(&rejection.into(), http, shared.table.pool(), &shared.options);
+    let response = response::refuse(rejection, shared);
     if method == Method::HEAD { response::without_body(response) } else { response }
 }
 
@@ -124,32 +120,86 @@ where
     let (mut head, body) = request.into_parts();
     let method = head.method.clone();
     let route = shared.table.route(plan.route);
-    let message = match message(&head, body, &plan, &shared).await {
-        Ok(message) => message,
-        Err(rejection) => return refuse(rejection, &method, &shared),
+    let reply = Reply::wanted(&head, route.server_streams, &shared);
+    let (index, failure, body) = (plan.route, Failure::default(), body);
+    let body = if route.client_streams {
+        Body::new(RequestStream::new(body, &head.headers, index, plan.tail, failure.clone(), shared.clone()))
+    } else {
+        match message(&head, body, plan, &shared).await {
+            Ok(message) => Body::full(message),
+            Err(rejection) => return refuse(rejection, &method, &shared),
+        }
     };
     request::to_grpc(&mut head, route);
-    let Ok(answer) = inner.call(Request::from_parts(head, Body::full(message))).await;
-    let response = response::from_grpc(answer, route, shared.table.pool(), &shared.options).await;
+    let Ok(answer) = inner.call(Request::from_parts(head, body)).await;
+    let response = match reply {
+        Reply::Stream(format) => stream::from_grpc(answer, index, format, failure, shared.clone()).await,
+        Reply::Unary(accepted) => {
+            let response = response::from_grpc(answer, route, accepted, &shared).await;
+            match failure.take() {
+                Some(rejection) => response::refuse(rejection, &shared),
+                None => response,
+            }
+        }
+    };
     if method == Method::HEAD { response::without_body(response) } else { response }
 }
 
-/// The request message in its envelope.
-async fn message(head: &Parts, body: Body, plan: &Plan, shared: &Shared) -> Result<Bytes, Rejection> {
+/// How the answer is written.
+enum Reply {
+    /// Compressed by one of these, if it is worth it.
+    Unary(Option<Accepted>),
+    Stream(StreamFormat),
+}
+
+impl Reply {
+    fn wanted(head: &Parts, server_streams: bool, shared: &Shared) -> Self {
+        let options = &shared.options;
+        if server_streams {
+            return Self::Stream(StreamFormat::accepted(&head.headers, options.stream));
+        }
+        let says = options.compress && head.headers.contains_key(header::ACCEPT_ENCODING);
+        Self::Unary(says.then(|| Accepted::from_headers(&head.headers, &header::ACCEPT_ENCODING)))
+    }
+}
+
+/// The one request message, in its envelope.
+async fn message(head: &Parts, body: Body, plan: Plan, shared: &Shared) -> Result<Bytes, Rejection> {
     let route = shared.table.route(plan.route);
     let options = &shared.options;
     let body = match route.body {
         RequestBody::None => Bytes::new(),
-        _ => {
-            body.collect(options.max_body)
-                .await
-                .map_err(|error| match error {
-                    CollectError::TooLarge { limit } => Rejection::TooLarge { limit },
-                    CollectError::Body(error) => Rejection::Incomplete(Status::from_body_error(error)),
-                })?
-                .data
-        }
+        _ => collect(body, plan.body.encoding, options.max_body).await?,
     };
     let content_type = head.headers.get(header::CONTENT_TYPE).map_or(&[][..], HeaderValue::as_bytes);
-    bind::bind_body(route, &body, content_type, &plan.tail, options)
+    let mut tail = plan.tail;
+    if options.fill_update_mask && head.method == Method::PATCH {
+        update_mask::fill(route, &body, &mut tail);
+    }
+    let message = match plan.body.reading {
+        Reading::Multipart => multipart::bind_body(route, body, content_type, &tail, options).await?,
+        reading => bind::bind_body(route, &body, content_type, reading, &tail, options)?,
+    };
+    if options.refuse_collisions
+        && let Some(field) = collision::find(&route.input, &message, &tail)
+    {
+        return Err(Rejection::Collision { field });
+    }
+    Ok(message)
+}
+
+/// The whole body, decompressed.
+async fn collect(body: Body, encoding: Encoding, limit: usize) -> Result<Bytes, Rejection> {
+    let collected = body.collect(limit).await.map_err(|error| match error {
+        CollectError::TooLarge { limit } => Rejection::TooLarge { limit },
+        CollectError::Body(error) => Rejection::Incomplete(Status::from_body_error(error)),
+    })?;
+    // No data is not compressed data; there are clients that say so of none.
+    if collected.data.is_empty() {
+        return Ok(collected.data);
+    }
+    encoding.decompress(collected.data, limit).map_err(|status| match status.code() {
+        Code::ResourceExhausted => Rejection::TooLarge { limit },
+        _ => Rejection::Compressed { encoding },
+    })
 }

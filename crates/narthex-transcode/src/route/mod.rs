@@ -6,8 +6,8 @@ use http::uri::PathAndQuery;
 use http::{Method as HttpMethod, Uri};
 use narthex_protojson::{Method, Pool};
 
-use crate::rule::{Binding, Capture, RequestBody, ResponseBody};
-use crate::template::Template;
+use crate::rule::{Binding, Capture, Edge, RequestBody, ResponseBody};
+use crate::template::{Dialect, Template};
 use trie::Trie;
 
 /// All routes of a server; built once by [`RouteTable::build`], then read only.
@@ -26,7 +26,8 @@ pub struct Route {
     http_method: String,
     template: Template,
     target: Uri,
-    is_streaming: bool,
+    pub(crate) client_streams: bool,
+    pub(crate) server_streams: bool,
     /// Bound by the method's own path, without a rule.
     pub(crate) is_auto: bool,
     pub(crate) captures: Vec<Capture>,
@@ -53,7 +54,8 @@ impl Route {
             http_method,
             template,
             target: Uri::from(path),
-            is_streaming: method.is_client_streaming() || method.is_server_streaming(),
+            client_streams: method.is_client_streaming(),
+            server_streams: method.is_server_streaming(),
             is_auto: false,
             captures,
             input: method.input(),
@@ -87,16 +89,11 @@ impl Route {
     pub fn target(&self) -> &Uri {
         &self.target
     }
-
-    /// Whether its method takes or gives a stream: then what it matches is answered with UNIMPLEMENTED.
-    pub fn is_streaming(&self) -> bool {
-        self.is_streaming
-    }
 }
 
 impl RouteTable {
-    pub(crate) fn new(pool: Pool) -> Self {
-        Self { pool, routes: Vec::new(), trie: Trie::default(), notes: Vec::new() }
+    pub(crate) fn new(pool: Pool, dialect: Dialect, any_verb: bool) -> Self {
+        Self { pool, routes: Vec::new(), trie: Trie::new(dialect, any_verb), notes: Vec::new() }
     }
 
     pub(crate) fn insert(&mut self, route: Route) {
@@ -148,17 +145,20 @@ impl<'p> Match<'_, 'p> {
 
     /// The text of a variable, still percent-encoded.
     pub(crate) fn text(&self, capture: &Capture) -> &'p str {
-        let start = nth_segment(self.path, capture.start);
-        if capture.rest {
-            return start;
-        }
-        let after = nth_segment(start, capture.end - capture.start);
-        let text = &start[..start.len() - after.len()];
-        if after.is_empty() { text } else { text.strip_suffix('/').unwrap_or(text) }
+        let (start, end) = (self.offset(capture.start), self.offset(capture.end));
+        // A variable of no segments lies between two others', or at an end.
+        let text = self.path.get(start..end).unwrap_or_default();
+        if end == self.path.len() { text } else { text.strip_suffix('/').unwrap_or(text) }
     }
-}
 
-/// What is left of `path` after `n` segments and the slashes behind them.
-fn nth_segment(path: &str, n: usize) -> &str {
-    (0..n).fold(path, |rest, _| rest.split_once('/').map_or("", |(_, rest)| rest))
+    /// Where in the path a segment begins.
+    fn offset(&self, edge: Edge) -> usize {
+        let bytes = self.path.as_bytes();
+        match edge {
+            Edge::Start(0) => 0,
+            Edge::End(0) => bytes.len(),
+            Edge::Start(n) => memchr::memchr_iter(b'/', bytes).nth(n - 1).map_or(bytes.len(), |at| at + 1),
+            Edge::End(n) => memchr::memrchr_iter(b'/', bytes).nth(n - 1).map_or(0, |at| at + 1),
+        }
+    }
 }

@@ -6,12 +6,16 @@
 use percent_encoding::percent_decode_str;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::template::{Segment, Template};
+use crate::template::{Dialect, Segment, Template};
 
 #[derive(Debug)]
 pub(super) struct Trie {
     nodes: Vec<Node>,
     verbs: FxHashSet<String>,
+    /// Any word after a colon in the last segment is a verb, whether a template has it or not.
+    any_verb: bool,
+    /// `*` matches an empty segment.
+    any_is_optional: bool,
 }
 
 #[derive(Debug, Default)]
@@ -19,6 +23,8 @@ struct Node {
     /// Children by the text of their segment, decoded.
     literals: FxHashMap<Box<[u8]>, usize>,
     any: Option<usize>,
+    /// What follows a `**` here.
+    after_rest: Option<usize>,
     /// Templates that end here.
     ends: Vec<Leaf>,
     /// Templates that end here with `**`.
@@ -32,18 +38,17 @@ struct Leaf {
     route: usize,
 }
 
-impl Default for Trie {
-    fn default() -> Self {
-        Self { nodes: vec![Node::default()], verbs: FxHashSet::default() }
-    }
-}
-
 impl Trie {
+    pub(super) fn new(dialect: Dialect, any_verb: bool) -> Self {
+        let any_is_optional = dialect == Dialect::Envoy;
+        Self { nodes: vec![Node::default()], verbs: FxHashSet::default(), any_verb, any_is_optional }
+    }
+
     pub(super) fn insert(&mut self, template: &Template, method: &str, route: usize) {
         let leaf = Leaf { verb: template.verb.as_deref().map(Box::from), method: method.into(), route };
         self.verbs.extend(template.verb.clone());
         let mut node = 0;
-        for segment in &template.segments {
+        for (index, segment) in template.segments.iter().enumerate() {
             node = match segment {
                 Segment::Literal(text) => {
                     let text: Box<[u8]> = percent_decode_str(text).collect();
@@ -56,9 +61,14 @@ impl Trie {
                     let child = *self.nodes[node].any.get_or_insert(next);
                     self.grow(child)
                 }
-                Segment::Rest => {
+                Segment::Rest if index + 1 == template.segments.len() => {
                     self.nodes[node].rests.push(leaf);
                     return;
+                }
+                Segment::Rest => {
+                    let next = self.nodes.len();
+                    let child = *self.nodes[node].after_rest.get_or_insert(next);
+                    self.grow(child)
                 }
             };
         }
@@ -108,9 +118,11 @@ impl Trie {
         let trimmed = path.strip_prefix('/').map(|path| path.trim_end_matches('/'));
         let split = |path: &'p str| {
             let (head, verb) = path.rsplit_once(':')?;
-            (!verb.contains('/') && self.verbs.contains(verb)).then_some((head, verb))
+            (!verb.contains('/') && (self.any_verb || self.verbs.contains(verb))).then_some((head, verb))
         };
-        let with_verb = trimmed.filter(|_| !self.verbs.is_empty()).and_then(split);
+        let may_have_verb = self.any_verb || !self.verbs.is_empty();
+        let with_verb = trimmed.filter(|_| may_have_verb).and_then(split);
+        let trimmed = trimmed.filter(|_| !(self.any_verb && with_verb.is_some()));
         let some = |path: &'p str| Some(path).filter(|path| !path.is_empty());
         with_verb
             .map(|(path, verb)| (some(path), Some(verb)))
@@ -127,7 +139,9 @@ impl Trie {
     ) -> Option<R> {
         let node = &self.nodes[node];
         let Some(path) = path else {
-            return visit(&node.ends).or_else(|| visit(&node.rests));
+            let found = visit(&node.ends);
+            let found = found.or_else(|| node.after_rest.and_then(|child| self.walk(child, None, visit)));
+            return found.or_else(|| visit(&node.rests));
         };
         let (segment, rest) = path.split_once('/').map_or((path, None), |(a, b)| (a, Some(b)));
         if let Some(child) = node.literal(segment)
@@ -136,12 +150,25 @@ impl Trie {
             return Some(found);
         }
         if let Some(child) = node.any
-            && !segment.is_empty()
+            && (self.any_is_optional || !segment.is_empty())
             && let Some(found) = self.walk(child, rest, visit)
         {
             return Some(found);
         }
-        if node.rests.is_empty() { None } else { visit(&node.rests) }
+        let found = node.after_rest.and_then(|child| self.walk_after_rest(child, path, visit));
+        found.or_else(|| if node.rests.is_empty() { None } else { visit(&node.rests) })
+    }
+
+    /// Goes on behind a `**` that takes no segment of `path`, one, two and so on. A template has one of them, so this is
+    /// never nested.
+    fn walk_after_rest<'t, R>(
+        &'t self,
+        child: usize,
+        path: &str,
+        visit: &mut impl FnMut(&'t [Leaf]) -> Option<R>,
+    ) -> Option<R> {
+        let starts = std::iter::once(0).chain(memchr::memchr_iter(b'/', path.as_bytes()).map(|at| at + 1));
+        starts.into_iter().find_map(|at| self.walk(child, Some(&path[at..]), visit))
     }
 }
 

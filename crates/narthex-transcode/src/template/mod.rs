@@ -8,6 +8,16 @@ mod parse;
 
 pub use parse::ParseError;
 
+/// Whose rules templates, and the rules they are in, follow.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Dialect {
+    /// google/api/http.proto's.
+    #[default]
+    Specification,
+    /// Envoy's: segments may follow `**`, `*` matches an empty segment, and `body` may be a path of fields.
+    Envoy,
+}
+
 /// A parsed path template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
@@ -26,7 +36,7 @@ pub enum Segment {
     Literal(String),
     /// `*`: any one segment that is not empty.
     Any,
-    /// `**`: all segments that are left, none included.
+    /// `**`: all segments that are left for it, none included.
     Rest,
 }
 

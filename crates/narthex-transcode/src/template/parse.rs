@@ -8,7 +8,7 @@
 
 use std::str::FromStr;
 
-use super::{Segment, Template, Variable};
+use super::{Dialect, Segment, Template, Variable};
 
 /// A template that does not parse.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,11 +24,19 @@ impl FromStr for Template {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let mut parser = Parser {
-            text,
-            at: 0,
-            template: Self { segments: Vec::new(), variables: Vec::new(), verb: None },
-        };
+        Self::parse(text, Dialect::Specification)
+    }
+}
+
+impl Template {
+    /// Parses a template as `dialect` has it.
+    ///
+    /// # Errors
+    ///
+    /// Where and why it does not parse.
+    pub fn parse(text: &str, dialect: Dialect) -> Result<Self, ParseError> {
+        let template = Self { segments: Vec::new(), variables: Vec::new(), verb: None };
+        let mut parser = Parser { text, at: 0, dialect, template };
         parser.template()?;
         Ok(parser.template)
     }
@@ -37,6 +45,7 @@ impl FromStr for Template {
 struct Parser<'a> {
     text: &'a str,
     at: usize,
+    dialect: Dialect,
     template: Template,
 }
 
@@ -66,8 +75,12 @@ impl Parser<'_> {
     }
 
     fn segment(&mut self, variables: bool) -> Result<(), ParseError> {
-        if self.template.segments.last() == Some(&Segment::Rest) {
+        let has_rest = self.template.segments.contains(&Segment::Rest);
+        if has_rest && self.dialect == Dialect::Specification {
             return Err(self.error("nothing but a verb may come after \"**\""));
+        }
+        if has_rest && self.text[self.at..].starts_with("**") {
+            return Err(self.error("there can be one \"**\""));
         }
         let segment = match self.peek() {
             Some('{') if variables => return self.variable(),

@@ -2,10 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod bodies;
 mod layer;
 mod property;
 mod requests;
 mod responses;
 mod routes;
 mod schema;
+mod shaped;
+mod streams;
 mod support;
+mod vectors;

@@ -6,12 +6,12 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt as _;
 use http::{HeaderMap, Request, Response};
-use narthex_protojson::{Pool, WriteOptions, wire_to_json};
+use narthex_protojson::{Pool, ReadOptions, WriteOptions, json_to_wire, wire_to_json};
 use narthex_transcode::{Options, RouteTable, SchemaError, TranscodeLayer};
-use narthex_wire::{Body, Flow, Status, envelope, is_grpc, unary_response};
+use narthex_wire::{Body, BoxError, Flow, Status, envelope, is_grpc, unary_response};
 use serde_json::Value;
 use tower_layer::Layer as _;
 use tower_service::Service;
@@ -42,7 +42,7 @@ impl protox::file::FileResolver for One {
 
 pub(crate) static POOL: LazyLock<Pool> = LazyLock::new(|| compile("shop.proto", include_str!("shop.proto")));
 
-static TABLE: LazyLock<Arc<RouteTable>> =
+pub(crate) static TABLE: LazyLock<Arc<RouteTable>> =
     LazyLock::new(|| Arc::new(table(&POOL, &["shop.v1.ShopService"]).unwrap()));
 
 pub(crate) fn table(pool: &Pool, services: &[&str]) -> Result<RouteTable, SchemaError> {
@@ -54,6 +54,39 @@ pub(crate) fn table(pool: &Pool, services: &[&str]) -> Result<RouteTable, Schema
 pub(crate) struct Seen {
     pub(crate) request: http::request::Parts,
     pub(crate) body: Bytes,
+    /// What the body failed with.
+    pub(crate) failed: Option<Status>,
+}
+
+/// A message as wire.
+pub(crate) fn wire(full_name: &str, json: &str) -> Vec<u8> {
+    let mut wire = Vec::new();
+    let kind = POOL.message(full_name).unwrap();
+    json_to_wire(&kind, json.as_bytes(), &ReadOptions::default(), &mut wire).unwrap();
+    wire
+}
+
+/// A service of one function.
+pub(crate) struct Answering<F>(pub(crate) Arc<F>);
+
+impl<F> Clone for Answering<F> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<F: Fn(Request<Body>) -> Response<Body>> Service<Request<Body>> for Answering<F> {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        ready(Ok((self.0)(request)))
+    }
 }
 
 impl Seen {
@@ -65,6 +98,18 @@ impl Seen {
         wire_to_json(&kind, &self.body[5..], &WriteOptions::default(), &mut json).unwrap();
         serde_json::from_slice(&json).unwrap()
     }
+}
+
+/// What there is of a body, and what it failed with; nothing here waits.
+pub(crate) fn read(mut body: Body) -> (Bytes, Option<BoxError>) {
+    let mut data = BytesMut::new();
+    while let Some(frame) = body.frame().now_or_never().expect("nothing here waits") {
+        match frame {
+            Ok(frame) => data.extend(frame.into_data().unwrap_or_default()),
+            Err(error) => return (data.freeze(), Some(error)),
+        }
+    }
+    (data.freeze(), None)
 }
 
 type Answer = dyn Fn(&Seen) -> Response<Body> + Send + Sync;
@@ -87,8 +132,8 @@ impl Service<Request<Body>> for Backend {
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let (request, body) = request.into_parts();
-        let body = body.collect(usize::MAX).now_or_never().unwrap().unwrap().data;
-        let seen = Seen { request, body };
+        let (body, failed) = read(body);
+        let seen = Seen { request, body, failed: failed.map(Status::from_body_error) };
         let response = if is_grpc(&seen.request.headers) {
             (self.answer)(&seen)
         } else {
@@ -105,6 +150,8 @@ pub(crate) struct Exchange {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    /// What cut the body off.
+    pub(crate) cut: Option<String>,
     pub(crate) flow: Flow,
     pub(crate) seen: Option<Seen>,
 }
@@ -146,9 +193,10 @@ pub(crate) fn exchange(
     let response = service.call(request).now_or_never().expect("nothing here waits").unwrap();
     let flow = Flow::of(&response);
     let (head, body) = response.into_parts();
-    let body = body.collect(usize::MAX).now_or_never().unwrap().unwrap().data;
+    let (body, cut) = read(body);
+    let cut = cut.map(|error| error.to_string());
     let seen = backend.seen.lock().unwrap().clone();
-    Exchange { status: head.status.as_u16(), headers: head.headers, body, flow, seen }
+    Exchange { status: head.status.as_u16(), headers: head.headers, body, cut, flow, seen }
 }
 
 /// Sends `method target` with a JSON body to a backend that answers with [`echo`].
