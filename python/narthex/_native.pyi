@@ -5,6 +5,7 @@ Python holds configuration, process life and framework glue; see ``narthex.serve
 
 from asyncio import AbstractEventLoop
 from collections.abc import Awaitable, Mapping, Sequence
+from concurrent.futures import Executor
 from typing import Any, final
 
 from narthex.config import Config
@@ -67,11 +68,20 @@ class Server:
         descriptor_set: bytes,
         *,
         sockets: Sockets | None = None,
+        interceptors: Sequence[Any] = ...,
+        executor: Executor | None = None,
+        maximum_concurrent_rpcs: int | None = None,
+        max_send_message: int | None = None,
+        compression: Any | None = None,
     ) -> Server:
         """``methods`` maps ``/pkg.Service/Method`` to its RpcMethodHandler; ``generic_handlers`` are asked for paths not in it.
 
         ``services`` are the full names of all registered services; those found in ``descriptor_set`` (a serialized
         FileDescriptorSet with imports) get JSON routes and reflection, the others are served as gRPC alone.
+
+        ``interceptors`` are ``grpc.aio.ServerInterceptor`` and, after them, ``grpc.ServerInterceptor`` objects, the
+        outermost first. ``executor`` runs synchronous handlers; without one threads of Narthex do. ``max_send_message`` is in
+        bytes; ``compression`` is a ``grpc.Compression`` or a name such as ``"zstd"``.
         """
 
     def prepare(self) -> list[tuple[str, str, str]]:

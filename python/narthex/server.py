@@ -145,8 +145,8 @@ def _prepare(options: Options, loop: asyncio.AbstractEventLoop, loaded: Loaded, 
         server.close()
         raise StartupError(found)
     connections.close_after_startup()
-    for note in [*loaded.notes, *map(_without_descriptor, collected.missing)]:
-        LOGGER.warning(note)
+    for service in collected.missing:
+        LOGGER.warning(_without_descriptor(service))
     return server
 
 

@@ -24,8 +24,6 @@ class Loaded:
     app: Any | None = None
     registrar: Registrar = field(default_factory=Registrar)
     problems: list[Problem] = field(default_factory=list[Problem])
-    notes: list[str] = field(default_factory=list[str])
-    """What is served otherwise than one may expect; one line each."""
 
 
 def load(options: Options, runner: asyncio.Runner) -> Loaded:
@@ -45,7 +43,6 @@ def load(options: Options, runner: asyncio.Runner) -> Loaded:
             loaded.problems += [_blame_app(problem) if app_failed else problem for problem in error.problems]
     loaded.registrar.seal()
     loaded.problems += loaded.registrar.problems()
-    _look_at_streaming(loaded)
     return loaded
 
 
@@ -134,16 +131,3 @@ def _blame_app(problem: Problem) -> Problem:
         return problem
     hint = f"APP could not be loaded before it, which may be the reason. {problem.hint}"
     return Problem(problem.where, problem.what, hint, problem.traceback)
-
-
-def _look_at_streaming(loaded: Loaded) -> None:
-    for path, handler in loaded.registrar.methods.items():
-        if not (handler.request_streaming or handler.response_streaming):
-            continue
-        service, _, method = path.removeprefix("/").rpartition("/")
-        if service.startswith("grpc.reflection."):
-            # It could only say UNIMPLEMENTED, and a client would stop there.
-            loaded.registrar.drop(service)
-            loaded.notes.append(f"{service} streams, which is not supported yet: Narthex answers reflection itself")
-        else:
-            loaded.notes.append(f"{service}/{method} streams, which is not supported yet: it answers UNIMPLEMENTED")

@@ -429,9 +429,6 @@ def handlers():
     known["BadResponse"] = unary(Echo, response_serializer=Failing())
     known["BadResponseSync"] = unary(EchoSync, response_serializer=Failing())
     known["Upper"] = unary(Echo, request_deserializer=bytes.decode, response_serializer=bytes.upper)
-    known["Stream"] = grpc.unary_stream_rpc_method_handler(Echo)
-    known["Collect"] = grpc.stream_unary_rpc_method_handler(Echo)
-    known["Chat"] = grpc.stream_stream_rpc_method_handler(Echo)
     return known
 
 
@@ -446,11 +443,15 @@ class Dynamic(grpc.GenericRpcHandler):
         if details.method == f"/{self.prefix}/Fails":
             raise ValueError("asked in vain")
         if details.method == f"/{self.prefix}/Streams":
-            return grpc.unary_stream_rpc_method_handler(Echo)
+            return grpc.stream_stream_rpc_method_handler(self.upper)
         if not details.method.startswith(f"/{self.prefix}/"):
             return None
         metadata = readable(pair for pair in details.invocation_metadata if pair.key.startswith("x-"))
         return grpc.unary_unary_rpc_method_handler(functools.partial(self.answer, metadata))
+
+    async def upper(self, requests, context):
+        async for request in requests:
+            yield request.upper()
 
     async def answer(self, metadata, request, context):
         return json.dumps([self.reply, details_of(context), metadata]).encode()

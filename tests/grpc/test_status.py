@@ -152,13 +152,6 @@ def test_unknown_methods(client):
         assert (error.code(), error.details()) == (StatusCode.UNIMPLEMENTED, "Method not found!")
 
 
-@pytest.mark.parametrize("name", ["Stream", "Collect", "Chat"])
-def test_streaming_methods_are_not_served_yet(client, name):
-    error = client.error(name)
-    assert error.code() is StatusCode.UNIMPLEMENTED
-    assert error.details() == f"streaming methods are not served yet: /test.Calls/{name}"
-
-
 MISUSES = {
     "abort twice": ("UsageError", "Abort already called!"),
     "send after abort": ("AbortError", "Locally aborted."),

@@ -90,14 +90,6 @@ def test_is_a_server_to_those_who_ask(registrar):
     assert registrar.services == ("grpc.reflection.v1alpha.ServerReflection", "grpc.health.v1.Health")
 
 
-def test_drop(registrar, kitchen):
-    kitchen.add_LarderServicer_to_server(kitchen.LarderServicer(), registrar)
-    kitchen.add_KitchenServicer_to_server(kitchen.KitchenServicer(), registrar)
-    registrar.drop("kitchen.v1.Kitchen")
-    assert registrar.services == ("kitchen.v1.Larder",)
-    assert set(registrar.methods) == {"/kitchen.v1.Larder/List"}
-
-
 @pytest.mark.parametrize(
     ("call", "instead"),
     [

@@ -42,9 +42,8 @@ SERVICES = """
 import asyncio, events, grpc
 events.append("services imported")
 
-def handlers(*names, streaming=False):
-    make = grpc.unary_stream_rpc_method_handler if streaming else grpc.unary_unary_rpc_method_handler
-    return {name: make(lambda request, context: b"") for name in names}
+def handlers(*names):
+    return {name: grpc.unary_unary_rpc_method_handler(lambda request, context: b"") for name in names}
 
 def register(server):
     events.append("registered")
@@ -54,11 +53,6 @@ def register(server):
 async def register_on_loop(server):
     await asyncio.sleep(0)
     server.add_registered_method_handlers("b.S", handlers("M"))
-
-def streaming(server):
-    server.add_registered_method_handlers("c.S", {**handlers("Plain"), **handlers("Watch", streaming=True)})
-    reflection = handlers("ServerReflectionInfo", streaming=True)
-    server.add_registered_method_handlers("grpc.reflection.v1.ServerReflection", reflection)
 
 def failing(server):
     server.add_registered_method_handlers("d.S", handlers("M"))
@@ -206,14 +200,3 @@ def test_all_problems_are_found(load):
     assert "APP could not be loaded before it" in loaded.problems[1].hint
     assert "a second time" in loaded.problems[3].what
     assert loaded.registrar.services == ("d.S", "a.S")
-
-
-def test_streaming_methods_are_noted_once_each(load):
-    loaded = load(None, "nxs_services:streaming")
-    assert loaded.problems == []
-    assert loaded.notes == [
-        "c.S/Watch streams, which is not supported yet: it answers UNIMPLEMENTED",
-        "grpc.reflection.v1.ServerReflection streams, which is not supported yet: Narthex answers reflection itself",
-    ]
-    assert set(loaded.registrar.methods) == {"/c.S/Plain", "/c.S/Watch"}
-    assert loaded.registrar.services == ("c.S",)

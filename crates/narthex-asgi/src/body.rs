@@ -6,10 +6,10 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use narthex_pyrt::Waiting;
 use narthex_wire::BoxError;
 
 use crate::exchange::{Exchange, LOW_WATER, Outbound, PIECE_COST};
-use crate::waiting::Waiting;
 
 /// Takes the pieces that `send` left in the exchange. Dropped before its end it tells the application that the client is gone.
 pub(crate) struct ResponseBody {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use narthex_pyrt::{Outcome, Runtime, TaskHandle};
+use narthex_pyrt::{Outcome, Receivers, Runtime, TaskHandle, Waiting};
 use narthex_wire::Body;
 use parking_lot::{Mutex, MutexGuard};
 use pyo3::Python;
@@ -18,7 +18,6 @@ use pyo3::Python;
 use crate::body::ResponseBody;
 use crate::error::{Departure, answer};
 use crate::message::Head;
-use crate::waiting::{Receivers, Waiting};
 
 /// Above this many bytes the application's `send` waits for the connection.
 pub(crate) const HIGH_WATER: usize = 256 * 1024;

@@ -21,7 +21,6 @@ mod send;
 mod service;
 #[cfg(test)]
 mod tests;
-mod waiting;
 
 pub use self::app::{App, AppOptions};
 pub use self::error::ClientDisconnected;

@@ -7,7 +7,7 @@ use narthex_asgi::{App, AppService, Lifespan};
 use narthex_edge::{Bind, Bound as BoundSockets, Serving, TcpOptions};
 use narthex_pyrt::{Runtime, RuntimeOptions};
 use narthex_reactor::Reactor;
-use narthex_servicer::{Hooks, Registry, Servicer};
+use narthex_servicer::{Hooks, Registry, Servicer, compression_of};
 use narthex_services::Services;
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyOSError, PyRuntimeError};
@@ -28,6 +28,7 @@ pub(crate) struct Server {
     app: Option<App>,
     lifespan: Option<Arc<Lifespan>>,
     registry: Arc<Registry>,
+    calls: narthex_servicer::Options,
     services: Vec<String>,
     descriptor_set: Vec<u8>,
     /// Claimed before; what the configuration names is added to it.
@@ -60,9 +61,14 @@ struct Prepared {
 #[pymethods]
 impl Server {
     #[new]
-    #[pyo3(signature = (config, r#loop, app, methods, generic_handlers, services, descriptor_set, *, sockets = None))]
+    #[pyo3(signature = (
+        config, r#loop, app, methods, generic_handlers, services, descriptor_set, *, sockets = None,
+        interceptors = Vec::new(), executor = None, maximum_concurrent_rpcs = None, max_send_message = None,
+        compression = None,
+    ))]
     #[expect(
         clippy::too_many_arguments,
+        clippy::needless_pass_by_value,
         reason = "Python passes them by name; they are the parts of one server"
     )]
     fn new(
@@ -74,14 +80,37 @@ impl Server {
         services: Vec<String>,
         descriptor_set: Vec<u8>,
         sockets: Option<Py<Sockets>>,
+        interceptors: Vec<Py<PyAny>>,
+        executor: Option<Py<PyAny>>,
+        maximum_concurrent_rpcs: Option<usize>,
+        max_send_message: Option<usize>,
+        compression: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let py = r#loop.py();
-        let runtime = Runtime::new(r#loop, Reactor::new()?, RuntimeOptions::default())?;
+        let options = RuntimeOptions { executor, ..RuntimeOptions::default() };
+        let runtime = Runtime::new(r#loop, Reactor::new()?, options)?;
         let app = app.map(|app| App::new(Arc::clone(&runtime), &app, config.app())).transpose()?;
         let lifespan = app.clone().map(|app| Arc::new(Lifespan::new(app)));
-        let registry = Arc::new(Registry::new(py, methods, generic_handlers)?);
+        let registry = Arc::new(Registry::new(py, methods, generic_handlers, &interceptors)?);
+        let calls = narthex_servicer::Options {
+            max_message: config.grpc_max_message,
+            max_send_message,
+            maximum_concurrent_rpcs,
+            compression: compression.map(compression_of).transpose()?.unwrap_or_default(),
+        };
         let state = Mutex::default();
-        Ok(Self { config, runtime, app, lifespan, registry, services, descriptor_set, sockets, state })
+        Ok(Self {
+            config,
+            runtime,
+            app,
+            lifespan,
+            registry,
+            calls,
+            services,
+            descriptor_set,
+            sockets,
+            state,
+        })
     }
 
     /// Builds the routes and binds the sockets; returns every problem.
@@ -207,8 +236,8 @@ impl Server {
         let config = &self.config;
         let schema = Schema::read(&self.descriptor_set, &self.services, config.reflection, problems);
         let hooks = Hooks::from_django(py)?;
-        let options = narthex_servicer::Options { max_message: config.grpc_max_message };
-        let servicer = Servicer::new(Arc::clone(&self.runtime), Arc::clone(&self.registry), options, hooks);
+        let servicer =
+            Servicer::new(Arc::clone(&self.runtime), Arc::clone(&self.registry), self.calls, hooks);
         let http_over_grpc =
             config.http_over_grpc_from(problems).map(|trust| (trust, config.max_message_body()));
         Ok(schema.map(|schema| Parts {

@@ -6,12 +6,15 @@
 //! busy for longer than a tick, the standby thread takes the reactor over, so that whatever needs no Python goes on.
 //!
 //! The crate knows nothing of HTTP, ASGI or gRPC: it offers a way to call Python ([`Job`], [`Runtime::call`]), a way for
-//! Python to wait for Rust ([`Wait`], [`awaitable`]), and threads for synchronous Python code ([`Lanes`]).
+//! Python to wait for Rust ([`Wait`], [`awaitable`]), and threads for synchronous Python code
+//! ([`Runtime::submit`]).
 //! It is not a general bridge between Rust futures and asyncio: no future of one side is ever polled by the other.
 
 mod attach;
 mod awaitable;
+mod block;
 mod bytes;
+mod context;
 mod error;
 mod fork;
 mod inbox;
@@ -20,12 +23,16 @@ mod pump;
 mod runtime;
 mod standby;
 mod task;
+mod waiting;
 
 pub use self::attach::attach;
 pub use self::awaitable::{Wait, Waiter, awaitable, ready_none};
+pub use self::block::block_until;
 pub use self::bytes::{to_bytes, to_py};
+pub use self::context::in_context;
 pub use self::error::{exception_text, log_exception};
 pub use self::inbox::Job;
-pub use self::lanes::{Lanes, LanesFull};
+pub use self::lanes::LanesFull;
 pub use self::runtime::{Role, Runtime, RuntimeOptions};
 pub use self::task::{Outcome, TaskHandle};
+pub use self::waiting::{Receivers, Waiting};

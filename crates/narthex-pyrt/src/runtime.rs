@@ -20,19 +20,21 @@ use crate::standby::{Signals, Standby};
 use crate::task::TaskStarter;
 
 /// What can be chosen about a [`Runtime`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct RuntimeOptions {
     /// The most threads for synchronous Python code.
     pub lanes: usize,
     /// The most calls that may wait for such a thread.
     pub lane_queue: usize,
+    /// A `concurrent.futures.Executor` that runs such code, in the place of threads of ours.
+    pub executor: Option<Py<PyAny>>,
 }
 
 impl Default for RuntimeOptions {
     /// As many threads as `concurrent.futures.ThreadPoolExecutor` would make.
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { lanes: (cores + 4).min(32), lane_queue: 1024 }
+        Self { lanes: (cores + 4).min(32), lane_queue: 1024, executor: None }
     }
 }
 
@@ -50,7 +52,7 @@ pub struct Runtime {
     pub(crate) starter: TaskStarter,
     context: Py<PyAny>,
     tasks: Mutex<Tasks>,
-    lanes: Lanes,
+    pub(crate) lanes: Lanes,
     /// A coroutine of ours ended by `SystemExit` or the like, which asyncio lets out of the loop as well.
     exit_absorbed: AtomicBool,
     attached: Mutex<Option<Attached>>,
@@ -110,7 +112,7 @@ impl Runtime {
             context: py.import("contextvars")?.call_method0("copy_context")?.unbind(),
             event_loop: event_loop.clone().unbind(),
             tasks: Mutex::default(),
-            lanes: Lanes::new(options),
+            lanes: Lanes::new(py, options),
             exit_absorbed: AtomicBool::new(false),
             attached: Mutex::new(None),
         }))
@@ -119,11 +121,6 @@ impl Runtime {
     /// The reactor that the pump drives.
     pub fn reactor(&self) -> &Reactor {
         &self.reactor
-    }
-
-    /// The threads for synchronous Python code.
-    pub fn lanes(&self) -> &Lanes {
-        &self.lanes
     }
 
     /// The event loop.

@@ -94,11 +94,28 @@ impl TaskStarter {
         Ok(Self { make, kwargs: Some(kwargs.unbind()), eager })
     }
 
-    fn start<'py>(&self, coroutine: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    fn start<'py>(
+        &self,
+        coroutine: &Bound<'py, PyAny>,
+        context: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let py = coroutine.py();
-        match &self.kwargs {
-            Some(kwargs) => start_eagerly(self.make.bind(py).cast()?, coroutine, kwargs.bind(py)),
-            None => self.make.bind(py).call1((coroutine,)),
+        let kwargs = match (&self.kwargs, context) {
+            (None, None) => return self.make.bind(py).call1((coroutine,)),
+            (Some(kwargs), None) => kwargs.bind(py).clone(),
+            (kwargs, Some(context)) => {
+                let kwargs = match kwargs {
+                    Some(kwargs) => kwargs.bind(py).copy()?,
+                    None => PyDict::new(py),
+                };
+                kwargs.set_item(intern!(py, "context"), context)?;
+                kwargs
+            }
+        };
+        let make = self.make.bind(py);
+        match make.cast::<PyType>() {
+            Ok(kind) => start_eagerly(kind, coroutine, &kwargs),
+            Err(_) => make.call((coroutine,), Some(&kwargs)),
         }
     }
 }
@@ -142,8 +159,23 @@ impl Runtime {
     where
         F: FnOnce(Python<'_>, Outcome<'_>) + Send + 'static,
     {
+        self.call_in(None, role, coroutine, done)
+    }
+
+    /// The same in a context (`contextvars`) that is given, where [`call`](Self::call) has the task make a copy of the
+    /// loop's: what an earlier task has set in it is seen by this one.
+    pub fn call_in<'py, F>(
+        self: &Arc<Self>,
+        context: Option<&Bound<'py, PyAny>>,
+        role: Role,
+        coroutine: &Bound<'py, PyAny>,
+        done: F,
+    ) -> Option<TaskHandle>
+    where
+        F: FnOnce(Python<'_>, Outcome<'_>) + Send + 'static,
+    {
         let py = coroutine.py();
-        let started = self.starter.start(coroutine);
+        let started = self.starter.start(coroutine, context);
         match &started {
             Ok(task) => self.end_if_forked_by(task),
             Err(error) => self.end_if_forked(py, Some(error)),

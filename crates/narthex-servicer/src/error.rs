@@ -1,6 +1,7 @@
 //! Exceptions and codes between Python and gRPC.
 
 use narthex_wire::Code;
+use pyo3::exceptions::asyncio::CancelledError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -16,6 +17,23 @@ pub(crate) fn usage_error(py: Python<'_>, message: &str) -> PyErr {
     static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     raised(py, &CLASS, "UsageError", message)
 }
+
+/// `CancelledError`: the call is over for its client, which the handler's task is told in the same way.
+pub(crate) fn cancelled_error() -> PyErr {
+    CancelledError::new_err("the call is over")
+}
+
+/// `grpc.RpcError`: what a synchronous handler gets that reads from a client who is gone.
+pub(crate) fn rpc_error(py: Python<'_>) -> PyErr {
+    raised(py, &RPC_ERROR, "RpcError", "the call is over")
+}
+
+/// Whether it is one of these.
+pub(crate) fn is_rpc_error(py: Python<'_>, error: &PyErr) -> bool {
+    RPC_ERROR.get(py).is_some_and(|class| error.is_instance(py, class.bind(py)))
+}
+
+static RPC_ERROR: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
 /// An instance of a class of `narthex.grpc.errors`, imported with the first one: it imports grpc, which a process without
 /// servicers need not have.

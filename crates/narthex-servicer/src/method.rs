@@ -1,7 +1,5 @@
 //! One registered method: its handler, and how its messages become bytes.
 
-use bytes::Bytes;
-use narthex_wire::envelope;
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -15,10 +13,6 @@ pub(crate) struct Cardinality {
 }
 
 impl Cardinality {
-    pub(crate) fn is_unary(self) -> bool {
-        !self.request_streaming && !self.response_streaming
-    }
-
     /// The attribute of an `RpcMethodHandler` that holds the handler.
     fn attribute(self) -> &'static str {
         match (self.request_streaming, self.response_streaming) {
@@ -35,6 +29,8 @@ impl Cardinality {
 pub(crate) enum Kind {
     /// A coroutine function: on the event loop.
     Coroutine,
+    /// An asynchronous generator function: on the event loop.
+    Generator,
     /// Anything else: on a lane.
     Sync,
 }
@@ -44,6 +40,8 @@ pub(crate) enum Kind {
 pub(crate) struct Method {
     pub(crate) cardinality: Cardinality,
     pub(crate) kind: Kind,
+    /// The `RpcMethodHandler` that this was read from.
+    pub(crate) registered: Py<PyAny>,
     handler: Py<PyAny>,
     /// `None`: the handler takes bytes.
     deserializer: Option<Py<PyAny>>,
@@ -72,6 +70,7 @@ impl Method {
         Ok(Self {
             cardinality,
             kind: kind_of(&function)?,
+            registered: handler.clone().unbind(),
             handler: function.unbind(),
             deserializer: (!deserializer.is_none()).then(|| deserializer.unbind()),
             serializer: (!serializer.is_none()).then(|| serializer.unbind()),
@@ -91,8 +90,12 @@ impl Method {
         }
     }
 
-    /// The envelope of what the handler returned.
-    pub(crate) fn serialize(&self, message: &Bound<'_, PyAny>) -> PyResult<Bytes> {
+    /// Gives `then` the bytes of what the handler returned or wrote.
+    pub(crate) fn serialize<R>(
+        &self,
+        message: &Bound<'_, PyAny>,
+        then: impl FnOnce(&[u8]) -> R,
+    ) -> PyResult<R> {
         let py = message.py();
         // As in grpc.aio, before the serializer sees it.
         let encoded = match message.cast::<PyString>() {
@@ -102,32 +105,38 @@ impl Method {
         let message = encoded.as_ref().unwrap_or(message);
         match &self.serializer {
             Some(serializer) => {
-                envelope_of(&serializer.bind(py).call1((message,))?, "the response_serializer's result")
+                bytes_of(&serializer.bind(py).call1((message,))?, "the response_serializer's result", then)
             }
-            None => envelope_of(message, "the response of a method without response_serializer"),
+            None => bytes_of(message, "the response of a method without response_serializer", then),
         }
     }
 }
 
-/// Written into one buffer behind its prefix, so that the response is one piece.
-fn envelope_of(message: &Bound<'_, PyAny>, what: &str) -> PyResult<Bytes> {
+fn bytes_of<R>(message: &Bound<'_, PyAny>, what: &str, then: impl FnOnce(&[u8]) -> R) -> PyResult<R> {
     match message.cast::<PyBytes>() {
-        Ok(bytes) => Ok(envelope::encode(bytes.as_bytes())),
-        Err(_) => Ok(envelope::encode(&narthex_pyrt::to_bytes(message, what)?)),
+        Ok(bytes) => Ok(then(bytes.as_bytes())),
+        Err(_) => Ok(then(&narthex_pyrt::to_bytes(message, what)?)),
     }
 }
 
 /// Decided once, at registration: `inspect` sees through partials and bound methods, but not through callable objects.
-fn kind_of(function: &Bound<'_, PyAny>) -> PyResult<Kind> {
+pub(crate) fn kind_of(function: &Bound<'_, PyAny>) -> PyResult<Kind> {
     let py = function.py();
     let inspect = py.import(intern!(py, "inspect"))?;
-    let is_coroutine_function = |candidate: &Bound<'_, PyAny>| {
-        inspect.call_method1(intern!(py, "iscoroutinefunction"), (candidate,))?.is_truthy()
+    let call = unwrapped(function)?.get_type().getattr(intern!(py, "__call__"))?;
+    let is = |test: &Bound<'_, PyString>| {
+        PyResult::Ok(
+            inspect.call_method1(test, (function,))?.is_truthy()?
+                || inspect.call_method1(test, (&call,))?.is_truthy()?,
+        )
     };
-    let coroutine = is_coroutine_function(function)?
-        || is_coroutine_function(&unwrapped(function)?.get_type().getattr(intern!(py, "__call__"))?)?
-        || is_marked(function)?;
-    Ok(if coroutine { Kind::Coroutine } else { Kind::Sync })
+    Ok(if is(intern!(py, "iscoroutinefunction"))? || is_marked(function)? {
+        Kind::Coroutine
+    } else if is(intern!(py, "isasyncgenfunction"))? {
+        Kind::Generator
+    } else {
+        Kind::Sync
+    })
 }
 
 /// The callable inside `functools.partial` objects.
@@ -161,6 +170,7 @@ import functools, types
 
 async def coroutine(request, context): ...
 def plain(request, context): ...
+async def generator(request, context): yield
 
 class Asynchronous:
     async def __call__(self, request, context): ...
@@ -195,6 +205,8 @@ def handler(function, serializer=None):
                 ("Asynchronous().method", Kind::Coroutine),
                 ("Asynchronous()", Kind::Coroutine),
                 ("functools.partial(Asynchronous())", Kind::Coroutine),
+                ("generator", Kind::Generator),
+                ("functools.partial(generator)", Kind::Generator),
                 ("plain", Kind::Sync),
                 ("functools.partial(plain)", Kind::Sync),
                 ("Plain()", Kind::Sync),
@@ -215,20 +227,20 @@ def handler(function, serializer=None):
     }
 
     #[test]
-    fn messages_are_put_into_envelopes() {
+    fn messages_become_bytes() {
         attached(|py| {
             let raw = method(py, "handler(plain)").unwrap();
             let serialize = |method: &Method, value: &std::ffi::CStr| {
-                method.serialize(&py.eval(value, None, None).unwrap())
+                method.serialize(&py.eval(value, None, None).unwrap(), <[u8]>::to_vec)
             };
-            assert_eq!(serialize(&raw, c"b'ab'").unwrap(), &b"\0\0\0\0\x02ab"[..]);
-            assert_eq!(serialize(&raw, c"bytearray(b'ab')").unwrap(), &b"\0\0\0\0\x02ab"[..]);
-            assert_eq!(serialize(&raw, c"'\xc3\xa4'").unwrap(), &b"\0\0\0\0\x02\xc3\xa4"[..]);
+            assert_eq!(serialize(&raw, c"b'ab'").unwrap(), b"ab");
+            assert_eq!(serialize(&raw, c"bytearray(b'ab')").unwrap(), b"ab");
+            assert_eq!(serialize(&raw, c"'\xc3\xa4'").unwrap(), b"\xc3\xa4");
             assert!(
                 serialize(&raw, c"None").unwrap_err().to_string().contains("must be bytes, not NoneType")
             );
             let upper = method(py, "handler(plain, lambda message: message.upper())").unwrap();
-            assert_eq!(serialize(&upper, c"b'ab'").unwrap(), &b"\0\0\0\0\x02AB"[..]);
+            assert_eq!(serialize(&upper, c"b'ab'").unwrap(), b"AB");
             let wrong = method(py, "handler(plain, lambda message: 5)").unwrap();
             assert!(serialize(&wrong, c"b''").unwrap_err().to_string().contains("response_serializer"));
         });

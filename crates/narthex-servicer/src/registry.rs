@@ -7,27 +7,41 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyMapping, PyTuple};
+use pyo3::types::{PyDict, PyMapping, PyString, PyTuple};
 use rustc_hash::FxHashMap;
 
 use crate::context;
+use crate::interception::Interception;
 use crate::method::Method;
 
-/// All methods that were registered: by path, and through handlers that are asked path by path.
+/// All methods that were registered, and the interceptors before them.
 #[derive(Debug)]
 pub struct Registry {
+    table: Arc<Table>,
+    interception: Option<Interception>,
+}
+
+/// The methods by path, and the handlers that are asked path by path.
+#[derive(Debug)]
+pub(crate) struct Table {
     methods: FxHashMap<String, Arc<Method>>,
     generic: Vec<Py<PyAny>>,
 }
 
 impl Registry {
     /// Reads `methods`, which maps `/pkg.Service/Method` to `grpc.RpcMethodHandler`. The handlers in `generic`
-    /// (`grpc.GenericRpcHandler`) are asked, in their order, for paths that are not in it.
+    /// (`grpc.GenericRpcHandler`) are asked, in their order, for paths that are not in it. `interceptors` are those of
+    /// grpc.aio and of grpc, the latter last.
     ///
     /// # Errors
     ///
-    /// `TypeError` naming the path whose handler is none.
-    pub fn new(py: Python<'_>, methods: &Bound<'_, PyMapping>, generic: Vec<Py<PyAny>>) -> PyResult<Self> {
+    /// `TypeError` naming the path whose handler is none, or the interceptor that is none.
+    pub fn new(
+        py: Python<'_>,
+        methods: &Bound<'_, PyMapping>,
+        generic: Vec<Py<PyAny>>,
+        interceptors: &[Py<PyAny>],
+    ) -> PyResult<Self> {
         context::register_with_grpc(py)?;
         let mut by_path = FxHashMap::default();
         for item in methods.items()? {
@@ -40,51 +54,82 @@ impl Registry {
             })?;
             by_path.insert(path, Arc::new(method));
         }
-        Ok(Self { methods: by_path, generic })
+        let table = Arc::new(Table { methods: by_path, generic });
+        let interception = Interception::new(py, interceptors, &table)?;
+        Ok(Self { table, interception })
     }
 
     /// Whether a method is registered under this path. What only generic handlers know is not.
     pub fn contains(&self, path: &str) -> bool {
-        self.methods.contains_key(path)
+        self.table.methods.contains_key(path)
     }
 
     /// The paths of all registered methods, in no order.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
-        self.methods.keys().map(String::as_str)
+        self.table.methods.keys().map(String::as_str)
     }
 
-    /// The paths of the registered methods that stream, which are not served yet, in no order.
-    pub fn streaming(&self) -> impl Iterator<Item = &str> {
-        self.methods
-            .iter()
-            .filter(|(_, method)| !method.cardinality.is_unary())
-            .map(|(path, _)| path.as_str())
+    pub(crate) fn find(&self, path: &str) -> Found<'_> {
+        if self.interception.is_some() {
+            return Found::ByPython;
+        }
+        match self.table.methods.get(path) {
+            Some(method) => Found::Method(method),
+            None if self.table.generic.is_empty() => Found::Nothing,
+            None => Found::ByPython,
+        }
     }
 
-    pub(crate) fn get(&self, path: &str) -> Option<&Arc<Method>> {
-        self.methods.get(path)
+    pub(crate) fn table(&self) -> &Table {
+        &self.table
     }
 
-    pub(crate) fn has_generic(&self) -> bool {
-        !self.generic.is_empty()
+    pub(crate) fn interception(&self) -> Option<&Interception> {
+        self.interception.as_ref()
     }
+}
 
-    /// Asks the generic handlers.
-    pub(crate) fn ask(
-        &self,
-        py: Python<'_>,
-        path: &str,
-        metadata: &Bound<'_, PyTuple>,
-    ) -> PyResult<Option<Method>> {
-        let details = details_class(py)?.call1((path, metadata))?;
+/// What a path alone tells.
+pub(crate) enum Found<'a> {
+    Method(&'a Arc<Method>),
+    /// Interceptors or generic handlers have to be asked.
+    ByPython,
+    Nothing,
+}
+
+impl Table {
+    /// The handler for these `HandlerCallDetails`: a registered one, or the first that a generic handler gives.
+    pub(crate) fn look_up<'py>(&self, details: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = details.py();
+        let path = details.getattr(intern!(py, "method"))?;
+        if let Some(method) = self.methods.get(path.cast::<PyString>()?.to_str()?) {
+            return Ok(Some(method.registered.bind(py).clone()));
+        }
         for handler in &self.generic {
-            let found = handler.bind(py).call_method1(intern!(py, "service"), (&details,))?;
+            let found = handler.bind(py).call_method1(intern!(py, "service"), (details,))?;
             if !found.is_none() {
-                return Method::new(&found).map(Some);
+                return Ok(Some(found));
             }
         }
         Ok(None)
     }
+
+    /// The method of a handler that was found. One that is registered under the call's path was read before.
+    pub(crate) fn method(&self, path: &str, handler: &Bound<'_, PyAny>) -> PyResult<Arc<Method>> {
+        match self.methods.get(path) {
+            Some(method) if method.registered.is(handler) => Ok(Arc::clone(method)),
+            _ => Method::new(handler).map(Arc::new),
+        }
+    }
+}
+
+/// The `HandlerCallDetails` of a call.
+pub(crate) fn details<'py>(
+    py: Python<'py>,
+    path: &str,
+    metadata: &Bound<'py, PyTuple>,
+) -> PyResult<Bound<'py, PyAny>> {
+    details_class(py)?.call1((path, metadata))
 }
 
 /// `HandlerCallDetails`: a named tuple, as in grpc, so that `_replace` works. It is one of grpc's own where grpc is there.
@@ -145,7 +190,7 @@ generic = [Generic('/p.G/A'), Generic('/p.G/B')]
 
     fn registry(names: &Bound<'_, PyDict>) -> PyResult<Registry> {
         let methods = name(names, "methods").cast_into::<PyMapping>().unwrap();
-        Registry::new(names.py(), &methods, name(names, "generic").extract().unwrap())
+        Registry::new(names.py(), &methods, name(names, "generic").extract().unwrap(), &[])
     }
 
     #[test]
@@ -155,7 +200,6 @@ generic = [Generic('/p.G/A'), Generic('/p.G/B')]
             let mut paths: Vec<_> = registry.paths().collect();
             paths.sort_unstable();
             assert_eq!(paths, ["/p.S/Many", "/p.S/One"]);
-            assert_eq!(registry.streaming().collect::<Vec<_>>(), ["/p.S/Many"]);
             assert!(registry.contains("/p.S/One") && !registry.contains("/p.G/A"));
         });
     }
@@ -166,13 +210,28 @@ generic = [Generic('/p.G/A'), Generic('/p.G/B')]
             let py = names.py();
             let registry = registry(names).unwrap();
             let metadata = PyTuple::new(py, [("k", "v")]).unwrap();
-            assert!(registry.ask(py, "/p.G/B", &metadata).unwrap().is_some());
+            let asked =
+                |path| registry.table().look_up(&details(py, path, &metadata).unwrap()).unwrap().is_some();
+            assert!(asked("/p.G/B"));
             assert_eq!(name(names, "seen").len().unwrap(), 2);
-            assert!(registry.ask(py, "/p.G/A", &metadata).unwrap().is_some());
+            assert!(asked("/p.G/A"));
             assert_eq!(name(names, "seen").len().unwrap(), 3);
-            assert!(registry.ask(py, "/p.G/C", &metadata).unwrap().is_none());
+            assert!(!asked("/p.G/C"));
             let expect = py.eval(c"('/p.G/C', (('k', 'v'),))", None, None).unwrap();
             assert!(name(names, "seen").get_item(-1).unwrap().eq(expect).unwrap());
+        });
+    }
+
+    #[test]
+    fn a_registered_handler_is_read_once() {
+        attached(|names| {
+            let py = names.py();
+            let registry = registry(names).unwrap();
+            let details = details(py, "/p.S/One", &PyTuple::empty(py)).unwrap();
+            let handler = registry.table().look_up(&details).unwrap().unwrap();
+            let Found::Method(method) = registry.find("/p.S/One") else { panic!("it is registered") };
+            assert!(Arc::ptr_eq(method, &registry.table().method("/p.S/One", &handler).unwrap()));
+            assert!(!Arc::ptr_eq(method, &registry.table().method("/p.S/Many", &handler).unwrap()));
         });
     }
 

@@ -5,28 +5,41 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use http::{Method, Request, Response};
 use narthex_pyrt::Runtime;
-use narthex_wire::{Body, ReadUnary, Status};
+use narthex_wire::{Body, Encoding, ReadUnary, Status};
 use tower_service::Service;
 
-use crate::call::{Call, Resolve, start};
+use crate::call::{Call, Input, resolve, start};
 use crate::hooks::Hooks;
-use crate::registry::Registry;
+use crate::method::Method as RegisteredMethod;
+use crate::registry::{Found, Registry};
 
 /// What can be chosen about a [`Servicer`].
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// The largest message that is received, in bytes, decompressed.
     pub max_message: usize,
+    /// The largest message that is sent, in bytes, before it is compressed.
+    pub max_send_message: Option<usize>,
+    /// More calls at once are `RESOURCE_EXHAUSTED`.
+    pub maximum_concurrent_rpcs: Option<usize>,
+    /// What responses are compressed with where the handler does not say otherwise and the client can read it.
+    pub compression: Encoding,
 }
 
 impl Default for Options {
-    /// grpc's own limit, 4 MiB.
+    /// grpc's own limit, 4 MiB for what is received; all else is unlimited, and nothing compressed.
     fn default() -> Self {
-        Self { max_message: 4 << 20 }
+        Self {
+            max_message: 4 << 20,
+            max_send_message: None,
+            maximum_concurrent_rpcs: None,
+            compression: Encoding::Identity,
+        }
     }
 }
 
@@ -35,7 +48,30 @@ pub(crate) struct Host {
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) hooks: Hooks,
-    options: Options,
+    pub(crate) options: Options,
+    /// How many calls there are, where that is limited.
+    calls: AtomicUsize,
+}
+
+/// One of the calls that there may be at once.
+pub(crate) struct Slot(Arc<Host>);
+
+impl Slot {
+    /// None where calls are not limited.
+    fn take(host: &Arc<Host>) -> Result<Option<Self>, Status> {
+        let Some(most) = host.options.maximum_concurrent_rpcs else { return Ok(None) };
+        let slot = Self(Arc::clone(host));
+        if host.calls.fetch_add(1, Ordering::AcqRel) >= most {
+            return Err(Status::resource_exhausted("Concurrent RPC limit exceeded!"));
+        }
+        Ok(Some(slot))
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.calls.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 /// Calls the registered handlers. Whatever comes in is taken for gRPC.
@@ -47,7 +83,7 @@ pub struct Servicer {
 impl Servicer {
     /// The service of all methods in `registry`, on the event loop and the lanes of `runtime`.
     pub fn new(runtime: Arc<Runtime>, registry: Arc<Registry>, options: Options, hooks: Hooks) -> Self {
-        Self { host: Arc::new(Host { runtime, registry, hooks, options }) }
+        Self { host: Arc::new(Host { runtime, registry, hooks, options, calls: AtomicUsize::new(0) }) }
     }
 
     /// The first stage of a request.
@@ -57,14 +93,18 @@ impl Servicer {
             return Err(Status::unknown(format!("gRPC calls are POST requests, not {}", head.method)));
         }
         let host = &self.host;
-        match host.registry.get(head.uri.path()) {
-            Some(method) => Stage::read(Call::new(host, head, Some(method)), body),
-            None if host.registry.has_generic() => {
-                let call = Call::new(host, head, None);
-                host.runtime.push(Resolve::new(&call));
+        let slot = Slot::take(host)?;
+        match host.registry.find(head.uri.path()) {
+            Found::Method(method) => {
+                let method = Arc::clone(method);
+                Stage::read(Call::new(host, head, Some(&method), slot), &method, body)
+            }
+            Found::ByPython => {
+                let call = Call::new(host, head, None, slot);
+                resolve(&call)?;
                 Ok(Stage::Resolving { call, body })
             }
-            None => Err(Status::unimplemented("Method not found!")),
+            Found::Nothing => Err(Status::unimplemented("Method not found!")),
         }
     }
 }
@@ -104,7 +144,7 @@ pub struct ResponseFuture {
 
 enum Stage {
     Refused(Status),
-    /// The generic handlers are being asked.
+    /// Python looks for the method.
     Resolving {
         call: Arc<Call>,
         body: Body,
@@ -121,13 +161,12 @@ enum Stage {
 }
 
 impl Stage {
-    /// The method is known: reads its message, which is one.
-    fn read(call: Arc<Call>, body: Body) -> Result<Self, Status> {
-        if call.method().is_some_and(|method| !method.cardinality.is_unary()) {
-            return Err(Status::unimplemented(format!(
-                "streaming methods are not served yet: {}",
-                call.path()
-            )));
+    /// The method is known: reads its message, or starts it where they stream.
+    fn read(call: Arc<Call>, method: &Arc<RegisteredMethod>, body: Body) -> Result<Self, Status> {
+        if method.cardinality.request_streaming {
+            call.stream_requests(body)?;
+            start(&call, method, Input::Stream)?;
+            return Ok(Self::Running { call });
         }
         let read = ReadUnary::new(body, &call.head.headers, call.host.options.max_message)?;
         Ok(Self::Reading { call, read })
@@ -139,21 +178,17 @@ impl Stage {
             *self = match self {
                 Self::Refused(_) | Self::Over => return self.refuse(),
                 Self::Resolving { call, body } => {
-                    if call.method().is_none() {
-                        // Woken with an answer, or because the method is known.
-                        if let Poll::Ready(reply) = call.poll_reply(cx) {
-                            return Poll::Ready(Ok(reply.into_response()));
-                        }
-                        if call.method().is_none() {
-                            return Poll::Pending;
-                        }
+                    // Woken with an answer, or because the method is known.
+                    if let Poll::Ready(reply) = call.poll_reply(cx) {
+                        return Poll::Ready(Ok(reply.into_response()));
                     }
-                    Self::read(Arc::clone(call), std::mem::take(body))?
+                    let Some(method) = call.method().map(Arc::clone) else { return Poll::Pending };
+                    Self::read(Arc::clone(call), &method, std::mem::take(body))?
                 }
                 Self::Reading { call, read } => {
                     let message = ready!(Pin::new(read).poll(cx))?;
                     let Some(method) = call.method() else { return self.refuse() };
-                    start(call, method, message)?;
+                    start(call, method, Input::Message(message))?;
                     Self::Running { call: Arc::clone(call) }
                 }
                 Self::Running { call } => {

@@ -79,6 +79,11 @@ class Assembly:
             services,
             collected.file_descriptor_set,
             sockets=self._sockets,
+            interceptors=self._interceptors,
+            executor=self._executor,
+            maximum_concurrent_rpcs=self._maximum_concurrent_rpcs,
+            max_send_message=self._arguments.max_send_message,
+            compression=self._compression,
         )
         problems = [Problem(*problem) for problem in server.prepare()]
         if problems:

@@ -40,6 +40,8 @@ class Arguments:
     """Fields of ``Config``."""
     reuse_port: bool = True
     """As in grpc, several processes may serve one port unless they say otherwise."""
+    max_send_message: int | None = None
+    """The largest message that is sent, in bytes; None for no limit."""
 
 
 def read(options: Iterable[tuple[str, Any]]) -> Arguments:
@@ -53,6 +55,9 @@ def read(options: Iterable[tuple[str, Any]]) -> Arguments:
         name = name.decode() if isinstance(name, bytes) else str(name)
         if name == "grpc.so_reuseport":
             arguments.reuse_port = bool(_number(name, value))
+        elif name == "grpc.max_send_message_length":
+            number = _number(name, value)
+            arguments.max_send_message = None if number < 0 else number
         elif name in _READERS:
             key, reading = _READERS[name]
             arguments.config[key] = reading(_number(name, value))

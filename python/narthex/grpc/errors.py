@@ -1,12 +1,12 @@
-"""The exceptions that a servicer's context raises.
+"""The exceptions that a servicer's context raises, and the mark that it gives after the last request.
 
 They are grpc's own wherever grpc is installed, so that ``except grpc.aio.AbortError`` in a servicer or an interceptor means
 what it says. Imported by the native half with the first servicer, which by then has imported grpc itself.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["AbortError", "BaseError", "InternalError", "UsageError"]
+__all__ = ["EOF", "AbortError", "BaseError", "InternalError", "RpcError", "UsageError"]
 
 if TYPE_CHECKING:
 
@@ -22,9 +22,16 @@ if TYPE_CHECKING:
     class UsageError(BaseError):
         """The context was used in a way or at a time that it cannot be."""
 
+    class RpcError(Exception):
+        """A synchronous handler reads from a client who is gone."""
+
+    EOF: Any
+    """What ``context.read()`` gives after the last request."""
+
 else:
     try:
-        from grpc.aio import AbortError, BaseError, InternalError, UsageError
+        from grpc import RpcError
+        from grpc.aio import EOF, AbortError, BaseError, InternalError, UsageError
     except ImportError:
 
         class BaseError(Exception):
@@ -38,3 +45,8 @@ else:
 
         class UsageError(BaseError):
             """The context was used in a way or at a time that it cannot be."""
+
+        class RpcError(Exception):
+            """A synchronous handler reads from a client who is gone."""
+
+        EOF = type("EOF", (), {"__bool__": lambda self: False, "__repr__": lambda self: "<narthex.EOF>"})()

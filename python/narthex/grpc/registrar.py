@@ -90,13 +90,6 @@ class Registrar:
         """Ends registration: the registry does not change once the server is made."""
         self._sealed = True
 
-    def drop(self, service: str) -> None:
-        """Forgets a service."""
-        self._services.pop(service, None)
-        for known in (self._registered, self._generic):
-            for path in [path for path in known if _service_of(path) == service]:
-                del known[path]
-
     def add_generic_rpc_handlers(self, generic_rpc_handlers: Iterable[Any]) -> None:
         """Registers ``grpc.GenericRpcHandler`` objects."""
         self._check_open()

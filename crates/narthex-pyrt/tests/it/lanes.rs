@@ -11,7 +11,7 @@ use crate::{PATIENCE, resolve, with_runtime};
 
 #[test]
 fn a_lane_keeps_its_thread_locals_between_calls() {
-    with_runtime(RuntimeOptions { lanes: 1, lane_queue: 8 }, |fixture| {
+    with_runtime(RuntimeOptions { lanes: 1, lane_queue: 8, executor: None }, |fixture| {
         let names = fixture.names();
         let source = c"
 import threading
@@ -28,7 +28,6 @@ main_thread = threading.get_ident()";
             let (runtime, done) = (Arc::clone(&fixture.runtime), future.clone().unbind());
             fixture
                 .runtime
-                .lanes()
                 .submit(move |py| {
                     seen.lock().push(count.call0(py).unwrap().extract(py).unwrap());
                     runtime.push(resolve(done));
@@ -45,8 +44,8 @@ main_thread = threading.get_ident()";
 
 #[test]
 fn a_call_that_panics_ends_alone_and_keeps_its_lane() {
-    with_runtime(RuntimeOptions { lanes: 1, lane_queue: 8 }, |fixture| {
-        let lanes = fixture.runtime.lanes();
+    with_runtime(RuntimeOptions { lanes: 1, lane_queue: 8, executor: None }, |fixture| {
+        let lanes = &fixture.runtime;
         let (report, reports) = crossbeam_channel::unbounded();
         for panics in [false, true, false] {
             let report = report.clone();
@@ -74,8 +73,8 @@ fn a_call_that_panics_ends_alone_and_keeps_its_lane() {
 
 #[test]
 fn busy_lanes_make_more_up_to_the_limit_and_then_the_queue_fills() {
-    with_runtime(RuntimeOptions { lanes: 2, lane_queue: 1 }, |fixture| {
-        let lanes = fixture.runtime.lanes();
+    with_runtime(RuntimeOptions { lanes: 2, lane_queue: 1, executor: None }, |fixture| {
+        let lanes = &fixture.runtime;
         let (report, reports) = crossbeam_channel::unbounded();
         let (open, gate) = mpsc::channel::<()>();
         let gate = Arc::new(Mutex::new(gate));

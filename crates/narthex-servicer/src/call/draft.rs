@@ -1,7 +1,7 @@
 //! What a handler has said of its reply so far: code, details and metadata.
 
 use http::HeaderMap;
-use narthex_wire::{Code, metadata, names};
+use narthex_wire::{Code, Encoding, metadata, names};
 use pyo3::prelude::*;
 
 use crate::metadata::Sent;
@@ -15,6 +15,10 @@ pub(crate) struct Draft {
     pub(crate) details: Option<String>,
     pub(crate) trailing: Option<Sent>,
     initial: Initial,
+    /// What messages are compressed with; the client can read it.
+    encoding: Encoding,
+    /// The next message is sent as it is.
+    uncompressed: bool,
     /// The exception that `abort` raised.
     pub(crate) abort: Option<Py<PyAny>>,
 }
@@ -76,6 +80,33 @@ impl Draft {
         }
         self.initial = Initial::Set(initial);
         true
+    }
+
+    /// The response begins, without initial metadata where none were set.
+    pub(crate) fn begin(&mut self) {
+        if !self.has_initial() {
+            self.initial = Initial::Set(HeaderMap::new());
+        }
+    }
+
+    pub(crate) fn set_encoding(&mut self, encoding: Encoding) {
+        self.encoding = encoding;
+    }
+
+    pub(crate) fn leave_next_uncompressed(&mut self) {
+        self.uncompressed = true;
+    }
+
+    /// What the next message is compressed with.
+    pub(crate) fn next_encoding(&mut self) -> Encoding {
+        if std::mem::take(&mut self.uncompressed) { Encoding::Identity } else { self.encoding }
+    }
+
+    /// Says in the head of a response what its messages are compressed with.
+    pub(crate) fn declare_encoding(&self, head: &mut HeaderMap) {
+        if self.encoding != Encoding::Identity {
+            head.insert(&names::GRPC_ENCODING, self.encoding.to_header());
+        }
     }
 
     /// The initial metadata that wait to be sent.

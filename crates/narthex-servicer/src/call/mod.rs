@@ -3,38 +3,53 @@
 //! Whoever comes first ends it: the handler by returning, raising or aborting, the client by leaving (the future is dropped),
 //! or nobody, when what should have run is dropped ([`Ending`]). Later answers change nothing.
 
-mod body;
 mod draft;
-mod request;
-mod response;
+mod outgoing;
+mod reply;
+mod requests;
+mod resolve;
+mod start;
+mod streamed;
 
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
+use bytes::Bytes;
 use http::Response;
 use http::request::Parts;
-use narthex_pyrt::{Job, Runtime, TaskHandle, log_exception};
-use narthex_wire::{Body, Code, Connection, Origin, Status, timeout};
+use narthex_pyrt::{Job, Runtime, TaskHandle, Waiter, log_exception};
+use narthex_wire::encoding::Accepted;
+use narthex_wire::envelope::{self, Decoder};
+use narthex_wire::{Body, Code, Connection, Encoding, Origin, Status, names, timeout};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyTuple;
 
 pub(crate) use self::draft::{Abort, Draft};
-pub(crate) use self::request::{Resolve, start};
-pub(crate) use self::response::{Reply, set_status};
+pub(crate) use self::reply::{Reply, set_status};
+pub(crate) use self::requests::{Received, Requests};
+pub(crate) use self::resolve::resolve;
+pub(crate) use self::start::{Input, start};
 
-use self::body::begun;
+use self::outgoing::Outgoing;
+use self::streamed::{Piece, begun};
 use crate::error::usage_error;
+use crate::metadata;
 use crate::method::{Kind, Method};
-use crate::service::Host;
+use crate::service::{Host, Slot};
 
 /// One call.
 pub(crate) struct Call {
     pub(crate) host: Arc<Host>,
     pub(crate) head: Parts,
     pub(crate) deadline: Option<Instant>,
-    /// Empty until a generic handler has been asked.
+    /// Empty until Python has found it, where it takes Python to find it.
     method: OnceLock<Arc<Method>>,
+    /// Empty where the request is one message.
+    requests: OnceLock<Box<Requests>>,
+    invocation_metadata: PyOnceLock<Py<PyTuple>>,
     state: Mutex<State>,
 }
 
@@ -45,10 +60,14 @@ struct State {
     reply: Option<Reply>,
     waker: Option<Waker>,
     draft: Draft,
+    outgoing: Outgoing,
     task: Option<TaskHandle>,
     callbacks: Vec<Py<PyAny>>,
     /// The callbacks have run; no more are taken.
     over: bool,
+    /// The context (`contextvars`) that interceptors and handler share.
+    surroundings: Option<Py<PyAny>>,
+    slot: Option<Slot>,
 }
 
 /// How far a call has come, as its client sees it.
@@ -77,22 +96,34 @@ struct Held {
     _task: Option<TaskHandle>,
     /// Its traceback has the handler's frame, and that the context.
     _abort: Option<Py<PyAny>>,
+    /// A variable in it may hold the context.
+    _surroundings: Option<Py<PyAny>>,
+    _slot: Option<Slot>,
 }
 
 impl Call {
-    pub(crate) fn new(host: &Arc<Host>, head: Parts, method: Option<&Arc<Method>>) -> Arc<Self> {
+    pub(crate) fn new(
+        host: &Arc<Host>,
+        head: Parts,
+        method: Option<&Arc<Method>>,
+        slot: Option<Slot>,
+    ) -> Arc<Self> {
         let deadline = timeout::parse(&head.headers).and_then(|timeout| {
             let origin = head.extensions.get::<Origin>();
             let arrival = origin.map_or_else(Instant::now, |origin| origin.arrival);
             arrival.checked_add(timeout)
         });
-        Arc::new(Self {
+        let call = Arc::new(Self {
             host: Arc::clone(host),
             head,
             deadline,
             method: method.map_or_else(OnceLock::new, |method| OnceLock::from(Arc::clone(method))),
-            state: Mutex::default(),
-        })
+            requests: OnceLock::new(),
+            invocation_metadata: PyOnceLock::new(),
+            state: Mutex::new(State { slot, ..State::default() }),
+        });
+        call.compress(host.options.compression);
+        call
     }
 
     pub(crate) fn path(&self) -> &str {
@@ -107,23 +138,51 @@ impl Call {
         self.head.extensions.get::<Origin>().map(|origin| &*origin.connection)
     }
 
+    pub(crate) fn invocation_metadata<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyTuple>> {
+        let tuple = self
+            .invocation_metadata
+            .get_or_try_init(py, || metadata::to_python(py, &self.head.headers).map(Bound::unbind))?;
+        Ok(tuple.bind(py))
+    }
+
     /// The method, once it is known.
     pub(crate) fn method(&self) -> Option<&Arc<Method>> {
         self.method.get()
     }
 
-    /// A generic handler knows the method.
-    fn resolved(&self, method: Method) {
+    /// Python has found the method.
+    fn resolved(&self, method: Arc<Method>) {
         // Only one job asks, so the cell is empty.
-        let _ = self.method.set(Arc::new(method));
-        let waker = self.state.lock().waker.take();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        let _ = self.method.set(method);
+        self.wake();
+    }
+
+    /// Has the request's messages read from `body` when they are asked for.
+    ///
+    /// # Errors
+    ///
+    /// `UNIMPLEMENTED` for an encoding that is not known.
+    pub(crate) fn stream_requests(&self, body: Body) -> Result<(), Status> {
+        let decoder =
+            Decoder::new(Encoding::from_headers(&self.head.headers)?, self.host.options.max_message);
+        // Only the response future sets it, and once.
+        let _ = self.requests.set(Box::new(Requests::new(body, decoder)));
+        Ok(())
+    }
+
+    /// The request's messages, where they stream.
+    pub(crate) fn requests(&self) -> Option<&Requests> {
+        self.requests.get().map(|requests| &**requests)
     }
 
     pub(crate) fn progress(&self) -> Progress {
         self.state.lock().progress
+    }
+
+    /// Has whoever waits for the response look again.
+    fn wake(&self) {
+        let waker = self.state.lock().waker.take();
+        waker.into_iter().for_each(Waker::wake);
     }
 
     /// Answers, unless the call has an answer or nobody waits for one.
@@ -134,62 +193,180 @@ impl Call {
         }
         state.progress = Progress::Answered;
         state.reply = Some(reply);
-        let waker = state.waker.take();
+        let (waker, writers) = (state.waker.take(), state.outgoing.take_writers());
         drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        waker.into_iter().for_each(Waker::wake);
+        writers.wake();
     }
 
     /// The handler has sent its initial metadata: the response may begin.
     ///
     /// One that answers before the response future runs again costs nothing more for it: all of it is one response then.
     pub(crate) fn begin(&self) {
-        let waker = self.state.lock().waker.take();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        self.wake();
     }
 
     /// The answer; otherwise a wake-up when there is more to see: the answer, its beginning, or the method.
     pub(crate) fn poll_reply(&self, cx: &Context<'_>) -> Poll<Reply> {
         let mut state = self.state.lock();
-        if let Some(reply) = state.reply.take() {
-            return Poll::Ready(reply);
+        match state.reply.take() {
+            Some(reply) => Poll::Ready(reply),
+            None => state.wait(cx),
         }
-        if !state.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-            state.waker = Some(cx.waker().clone());
-        }
-        Poll::Pending
     }
 
-    /// The whole response, or its beginning with the answer as a body still to come.
+    /// The whole response, or its beginning with the rest as a body still to come.
     pub(crate) fn poll_response(self: &Arc<Self>, cx: &Context<'_>) -> Poll<Response<Body>> {
-        if let Poll::Ready(reply) = self.poll_reply(cx) {
+        let mut state = self.state.lock();
+        let streams = !state.outgoing.is_empty();
+        if (!streams || state.outgoing.is_one_piece())
+            && let Some(mut reply) = state.reply.take()
+        {
+            if streams {
+                reply.message = state.outgoing.take();
+                state.draft.declare_encoding(&mut reply.initial);
+            }
             return Poll::Ready(reply.into_response());
         }
-        match self.with_draft(Draft::take_unsent_initial) {
-            Some(initial) => Poll::Ready(begun(self, initial)),
-            None => Poll::Pending,
+        let initial = match &mut state.reply {
+            Some(reply) => Some(std::mem::take(&mut reply.initial)),
+            None => state.draft.take_unsent_initial(),
+        };
+        let Some(mut initial) = initial else { return state.wait(cx) };
+        state.draft.declare_encoding(&mut initial);
+        drop(state);
+        Poll::Ready(begun(self, initial))
+    }
+
+    /// What comes next of a response that has begun.
+    fn poll_piece(&self, cx: &Context<'_>) -> Poll<Piece> {
+        let mut state = self.state.lock();
+        if let Some(data) = state.outgoing.take() {
+            let writers = state.outgoing.writers();
+            drop(state);
+            if let Some(writers) = writers {
+                writers.wake();
+            }
+            return Poll::Ready(Piece::Data(data));
+        }
+        match state.reply.take() {
+            Some(reply) => Poll::Ready(Piece::End(reply.message.unwrap_or_default(), reply.trailers)),
+            None => state.wait(cx),
         }
     }
 
     /// Nobody waits for the answer any more: tells the handler.
     pub(crate) fn abandon(self: &Arc<Self>) {
+        self.break_off(None);
+    }
+
+    /// The client has sent what cannot be read, or cannot be sent what the handler gave: answers with `status` and tells the
+    /// handler, as if the client had gone.
+    pub(crate) fn fail(self: &Arc<Self>, status: Status) {
+        self.break_off(Some(status));
+    }
+
+    fn break_off(self: &Arc<Self>, status: Option<Status>) {
         let mut state = self.state.lock();
         if state.progress != Progress::Open {
             return;
         }
         state.progress = Progress::Cancelled;
-        let task = state.task.take();
+        state.reply = status.map(Reply::from);
+        let (task, waker) = (state.task.take(), state.waker.take());
+        let writers = state.outgoing.take_writers();
         drop(state);
         if let Some(task) = task {
             task.cancel_soon(self.runtime());
+        }
+        waker.into_iter().for_each(Waker::wake);
+        writers.wake();
+        if let Some(requests) = self.requests() {
+            requests.close();
         }
         if self.method().is_some_and(|method| method.kind == Kind::Sync) {
             // A handler on a lane cannot be cancelled: its callbacks are how it learns.
             self.runtime().push(RunCallbacks(Arc::clone(self)));
         }
+    }
+
+    /// What this call's messages are compressed with from here on, if its client can read that.
+    pub(crate) fn compress(&self, encoding: Encoding) {
+        let accepted = encoding == Encoding::Identity
+            || Accepted::from_headers(&self.head.headers, &names::GRPC_ACCEPT_ENCODING).contains(encoding);
+        let encoding = if accepted { encoding } else { Encoding::Identity };
+        self.with_draft(|draft| draft.set_encoding(encoding));
+    }
+
+    /// A message in its envelope.
+    ///
+    /// # Errors
+    ///
+    /// `RESOURCE_EXHAUSTED` for one that is larger than messages may be.
+    pub(crate) fn seal(&self, message: &[u8]) -> Result<Bytes, Status> {
+        self.check_size(message.len())?;
+        Ok(envelope::encode_compressed(self.with_draft(Draft::next_encoding), message))
+    }
+
+    /// Sends one message of a stream. The handler should wait for [room](Self::poll_room) before the next one.
+    pub(crate) fn send(self: &Arc<Self>, message: &[u8]) {
+        if let Err(status) = self.check_size(message.len()) {
+            return self.fail(status);
+        }
+        let mut state = self.state.lock();
+        let encoding = state.draft.next_encoding();
+        if encoding == Encoding::Identity {
+            state.outgoing.push(message);
+        } else {
+            drop(state);
+            let envelope = envelope::encode_compressed(encoding, message);
+            state = self.state.lock();
+            state.outgoing.push_envelope(envelope);
+        }
+        state.draft.begin();
+        let waker = state.waker.take();
+        drop(state);
+        waker.into_iter().for_each(Waker::wake);
+    }
+
+    fn check_size(&self, len: usize) -> Result<(), Status> {
+        match self.host.options.max_send_message {
+            Some(limit) if len > limit => {
+                Err(Status::resource_exhausted(format!("Sent message larger than max ({len} vs. {limit})")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Where the call stands once there is room for another message, or none is needed any more.
+    pub(crate) fn poll_room(&self, waiting: Waiting<'_>) -> Poll<Progress> {
+        let mut state = self.state.lock();
+        if state.outgoing.has_room() || state.progress != Progress::Open {
+            return Poll::Ready(state.progress);
+        }
+        match waiting {
+            Waiting::Nobody => {}
+            Waiting::Coroutine(waiter) => state.outgoing.wait(waiter),
+            Waiting::Thread(waker) => state.outgoing.block(waker),
+        }
+        Poll::Pending
+    }
+
+    /// The context (`contextvars`) of this call, made with the first question: a copy of the one that the application was
+    /// loaded in, which interceptors and handler share.
+    fn surroundings<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        if let Some(context) = self.shared_surroundings(py) {
+            return Ok(context);
+        }
+        let context = self.runtime().context_copy(py)?;
+        self.state.lock().surroundings = Some(context.clone().unbind());
+        Ok(context)
+    }
+
+    /// The same where somebody has asked for it before; a coroutine that has no interceptors makes its own.
+    fn shared_surroundings<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        let state = self.state.lock();
+        state.surroundings.as_ref().map(|context| context.bind(py).clone())
     }
 
     /// Keeps the handler's task until the call is over, so that it can be cancelled.
@@ -243,12 +420,17 @@ impl Call {
     /// The call is over: what holds its context, and so the call itself, must not be held by the call any longer. Python's
     /// garbage collector does not see through it.
     fn let_go(&self) -> Held {
+        if let Some(requests) = self.requests() {
+            requests.close();
+        }
         let mut state = self.state.lock();
         state.over = true;
         Held {
             callbacks: std::mem::take(&mut state.callbacks),
             _task: state.task.take(),
             _abort: state.draft.abort.take(),
+            _surroundings: state.surroundings.take(),
+            _slot: state.slot.take(),
         }
     }
 
@@ -265,6 +447,23 @@ impl Call {
             }
         }
     }
+}
+
+impl State {
+    fn wait<T>(&mut self, cx: &Context<'_>) -> Poll<T> {
+        if !self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            self.waker = Some(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+}
+
+/// Who waits for room.
+#[derive(Clone, Copy)]
+pub(crate) enum Waiting<'a> {
+    Nobody,
+    Coroutine(&'a Arc<Waiter>),
+    Thread(&'a Waker),
 }
 
 /// Calls a synchronous handler's callbacks because its client is gone.
@@ -302,4 +501,11 @@ impl Drop for Ending {
         call.answer(status.into());
         drop(call.let_go());
     }
+}
+
+/// Has a lane run `work` for this call.
+fn on_lane(call: &Call, work: impl FnOnce(Python<'_>) + Send + 'static) -> Result<(), Status> {
+    call.runtime().submit(work).map_err(|_| {
+        Status::resource_exhausted("too many synchronous calls wait for a thread; try again later")
+    })
 }

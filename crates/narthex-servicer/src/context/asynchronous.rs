@@ -3,13 +3,16 @@
 //! Its coroutine methods do nothing until they are awaited, like any coroutine function.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use narthex_pyrt::{Wait, Waiter, awaitable};
 use pyo3::prelude::*;
 
+use super::streams::{End, NextRequest, Room, send};
 use super::{AbortArguments, Base, send_initial_metadata};
 use crate::call::Call;
 use crate::error::usage_error;
+use crate::method::Method;
 
 /// `grpc.aio.ServicerContext`.
 #[pyclass(frozen, extends = Base, module = "narthex._native")]
@@ -45,21 +48,39 @@ impl ServicerContext {
         deferred(slf, Deferred::AbortWithStatus(status))
     }
 
+    /// The next request; `grpc.aio.EOF` after the last.
     fn read<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        deferred(
-            slf,
-            Deferred::Refuse(
-                "read() is for methods whose requests stream; the request is the first argument",
+        let call = &slf.as_super().get().call;
+        match call.method() {
+            Some(method) if method.cardinality.request_streaming => {
+                let next = NextRequest { call: Arc::clone(call), method: Arc::clone(method), end: End::Eof };
+                awaitable(slf.py(), call.runtime(), Read(next))
+            }
+            _ => deferred(
+                slf,
+                Deferred::Refuse(
+                    "read() is for methods whose requests stream; the request is the first argument",
+                ),
             ),
-        )
+        }
     }
 
+    /// Sends one response, and waits until there is room for the next.
     fn write<'py>(slf: &Bound<'py, Self>, message: Py<PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        drop(message);
-        deferred(
-            slf,
-            Deferred::Refuse("write() is for methods whose responses stream; return the response instead"),
-        )
+        let call = &slf.as_super().get().call;
+        match call.method() {
+            Some(method) if method.cardinality.response_streaming => {
+                let (room, method) = (Room(Arc::clone(call)), Arc::clone(method));
+                let write = Write { room, method, message, sent: AtomicBool::new(false) };
+                awaitable(slf.py(), call.runtime(), write)
+            }
+            _ => deferred(
+                slf,
+                Deferred::Refuse(
+                    "write() is for methods whose responses stream; return the response instead",
+                ),
+            ),
+        }
     }
 
     /// What was set, as text; empty before.
@@ -95,6 +116,37 @@ impl Deferred {
                 Err(usage_error(py, message))
             }
         }
+    }
+}
+
+/// A read, which a call that has ended refuses.
+struct Read(NextRequest);
+
+impl Wait for Read {
+    fn poll(&self, py: Python<'_>, waiter: Option<&Arc<Waiter>>) -> Option<PyResult<Py<PyAny>>> {
+        match self.0.call.check_open(py) {
+            Ok(()) => self.0.poll(py, waiter),
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
+
+/// A write: sends with its first step, then waits for room.
+struct Write {
+    room: Room,
+    method: Arc<Method>,
+    message: Py<PyAny>,
+    sent: AtomicBool,
+}
+
+impl Wait for Write {
+    fn poll(&self, py: Python<'_>, waiter: Option<&Arc<Waiter>>) -> Option<PyResult<Py<PyAny>>> {
+        if !self.sent.swap(true, Ordering::Relaxed)
+            && let Err(error) = send(py, &self.room.0, &self.method, self.message.bind(py))
+        {
+            return Some(Err(error));
+        }
+        self.room.poll(py, waiter)
     }
 }
 

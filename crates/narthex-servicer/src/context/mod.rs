@@ -4,6 +4,8 @@
 //! [`asynchronous`] and [`sync`]. What is here behaves the same in both.
 
 mod asynchronous;
+mod compression;
+mod streams;
 mod sync;
 
 use std::sync::Arc;
@@ -14,12 +16,13 @@ use narthex_wire::Code;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
 pub(crate) use self::asynchronous::ServicerContext;
+pub use self::compression::encoding as compression_of;
+pub(crate) use self::streams::{RequestIterator, RequestStream, Writer};
 pub(crate) use self::sync::SyncServicerContext;
-use crate::call::{Abort, Call, Progress, set_status};
+use crate::call::{Abort, Call, Draft, Progress, set_status};
 use crate::error::{abort_error, code_of, usage_error};
 use crate::metadata;
 use crate::peer::peer;
@@ -50,22 +53,18 @@ pub(crate) fn register_abc(
 #[pyclass(frozen, subclass, dict, weakref, module = "narthex._native", name = "_ServicerContext")]
 pub(crate) struct Base {
     call: Arc<Call>,
-    invocation_metadata: PyOnceLock<Py<PyTuple>>,
 }
 
 impl Base {
     fn new(call: &Arc<Call>) -> Self {
-        Self { call: Arc::clone(call), invocation_metadata: PyOnceLock::new() }
+        Self { call: Arc::clone(call) }
     }
 }
 
 #[pymethods]
 impl Base {
     fn invocation_metadata<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        let tuple = self
-            .invocation_metadata
-            .get_or_try_init(py, || metadata::to_python(py, &self.call.head.headers).map(Bound::unbind))?;
-        Ok(tuple.bind(py).clone())
+        self.call.invocation_metadata(py).cloned()
     }
 
     fn set_trailing_metadata(&self, trailing_metadata: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -97,19 +96,21 @@ impl Base {
         Ok(())
     }
 
-    /// Accepted and without effect: what we send is never compressed, which every client takes.
+    /// Compresses this call's messages, from a `grpc.Compression` or the name of an encoding, if the client can read that.
     fn set_compression(&self, compression: &Bound<'_, PyAny>) -> PyResult<()> {
-        let _ = compression;
+        let encoding = compression::encoding(compression)?;
         if self.call.with_draft(|draft| draft.has_initial()) {
             return Err(PyRuntimeError::new_err(
                 "Compression setting must be specified before sending initial metadata",
             ));
         }
+        self.call.compress(encoding);
         Ok(())
     }
 
-    #[expect(clippy::unused_self, reason = "a method in Python")]
-    fn disable_next_message_compression(&self) {}
+    fn disable_next_message_compression(&self) {
+        self.call.with_draft(Draft::leave_next_uncompressed);
+    }
 
     fn peer(&self) -> String {
         peer(self.call.connection())

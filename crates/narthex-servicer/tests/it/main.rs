@@ -67,8 +67,8 @@ fn with_servicer(options: RuntimeOptions, test: impl FnOnce(&Fixture<'_>)) {
         let names = PyDict::new(py);
         py.run(SOURCE, Some(&names), None).unwrap();
         let methods = names.get_item("methods").unwrap().unwrap().cast_into::<PyMapping>().unwrap();
-        let registry = Arc::new(Registry::new(py, &methods, Vec::new()).unwrap());
-        let options = Options { max_message: 100 };
+        let registry = Arc::new(Registry::new(py, &methods, Vec::new(), &[]).unwrap());
+        let options = Options { max_message: 100, ..Options::default() };
         let servicer = Servicer::new(Arc::clone(&runtime), registry, options, Hooks::default());
         let fixture = Fixture { event_loop, runtime, servicer, names };
         test(&fixture);
@@ -194,7 +194,7 @@ fn a_message_above_the_limit_is_refused() {
 
 #[test]
 fn calls_beyond_the_lanes_and_their_queue_are_refused() {
-    with_servicer(RuntimeOptions { lanes: 1, lane_queue: 1 }, |fixture| {
+    with_servicer(RuntimeOptions { lanes: 1, lane_queue: 1, executor: None }, |fixture| {
         let codes = |reads: &[Read]| -> Vec<Code> {
             let code = |read: &Read| {
                 let trailers = read.trailers.as_ref().unwrap_or(read.head.headers());
@@ -238,7 +238,7 @@ async def until(future):
         let name = |name: &str| fixture.names.get_item(name).unwrap().unwrap();
         let methods = PyDict::new(py);
         methods.set_item("/t.S/wait", name("handler").call1((name("wait"),)).unwrap()).unwrap();
-        let registry = Registry::new(py, methods.as_mapping(), Vec::new()).unwrap();
+        let registry = Registry::new(py, methods.as_mapping(), Vec::new(), &[]).unwrap();
         let servicer = Servicer::new(
             Arc::clone(&fixture.runtime),
             Arc::new(registry),

@@ -1,4 +1,4 @@
-//! The body of a response whose head left before the handler ended, because it sent its initial metadata.
+//! The body of a response that is sent while its handler makes it.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,20 +14,28 @@ use super::Call;
 
 /// A response that begins with these initial metadata.
 pub(super) fn begun(call: &Arc<Call>, initial: HeaderMap) -> Response<Body> {
-    let mut response = Response::new(Body::new(Rest { call: Some(Arc::clone(call)), trailers: None }));
+    let mut response = Response::new(Body::new(Streamed { call: Some(Arc::clone(call)), trailers: None }));
     *response.headers_mut() = initial;
     response.headers_mut().insert(CONTENT_TYPE, names::APPLICATION_GRPC.clone());
     response
 }
 
+/// What comes of a begun response.
+pub(super) enum Piece {
+    /// Messages, with more to come.
+    Data(Bytes),
+    /// The last message, or nothing, and the trailers.
+    End(Bytes, HeaderMap),
+}
+
 /// What is still to come. Dropped before it came, it tells the handler as the dropped response future would have.
-struct Rest {
+struct Streamed {
     /// Until it has answered.
     call: Option<Arc<Call>>,
     trailers: Option<HeaderMap>,
 }
 
-impl HttpBody for Rest {
+impl HttpBody for Streamed {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -36,11 +44,16 @@ impl HttpBody for Rest {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         if let Some(call) = &self.call {
-            let (envelope, trailers) = ready!(call.poll_reply(cx)).into_rest();
-            self.call = None;
-            self.trailers = Some(trailers);
-            if !envelope.is_empty() {
-                return Poll::Ready(Some(Ok(Frame::data(envelope))));
+            let data = match ready!(call.poll_piece(cx)) {
+                Piece::Data(data) => data,
+                Piece::End(data, trailers) => {
+                    self.call = None;
+                    self.trailers = Some(trailers);
+                    data
+                }
+            };
+            if !data.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(data))));
             }
         }
         Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))))
@@ -51,7 +64,7 @@ impl HttpBody for Rest {
     }
 }
 
-impl Drop for Rest {
+impl Drop for Streamed {
     fn drop(&mut self) {
         if let Some(call) = &self.call {
             call.abandon();

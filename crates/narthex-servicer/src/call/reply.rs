@@ -1,4 +1,4 @@
-//! The way out: from what a handler did to the response.
+//! The way out: from what a handler did to the end of the response.
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -8,15 +8,15 @@ use narthex_wire::{Body, Code, Status, names, unary_response};
 use pyo3::prelude::*;
 
 use super::{Call, Progress};
-use crate::error::{class_name, unexpected};
+use crate::error::{class_name, is_rpc_error, unexpected};
 use crate::method::Method;
 
-/// An answer.
+/// The end of a response: all of it, where nothing was sent before.
 pub(crate) struct Reply {
-    initial: HeaderMap,
-    /// The envelope; `None` where the status says it all.
-    message: Option<Bytes>,
-    trailers: HeaderMap,
+    pub(super) initial: HeaderMap,
+    /// The envelope of a response that is one message; `None` where the status says it all, or the messages streamed.
+    pub(super) message: Option<Bytes>,
+    pub(super) trailers: HeaderMap,
 }
 
 impl Reply {
@@ -33,13 +33,6 @@ impl Reply {
                 response
             }
         }
-    }
-}
-
-impl Reply {
-    /// What comes after a head that was sent before: the envelope (empty where there is none), and the trailers.
-    pub(super) fn into_rest(self) -> (Bytes, HeaderMap) {
-        (self.message.unwrap_or_default(), self.trailers)
     }
 }
 
@@ -69,28 +62,32 @@ fn returned(call: &Call, method: &Method, value: &Bound<'_, PyAny>) -> Option<Re
     if standing.progress != Progress::Open {
         return None;
     }
-    if standing.code != Code::Ok {
-        // The status wins, and the message is not sent at all: grpc.aio sends an empty one, which a transcoder takes for
-        // the beginning of a good reply.
+    if standing.code != Code::Ok || method.cardinality.response_streaming {
+        // A status of the handler's wins, and the message is not sent at all: grpc.aio sends an empty one, which a
+        // transcoder takes for the beginning of a good reply.
         return Some(set_status(call));
     }
-    match method.serialize(value) {
-        Ok(envelope) => Some(call.with_draft(|draft| Reply {
-            initial: draft.take_unsent_initial().unwrap_or_default(),
-            message: Some(envelope),
-            trailers: draft.take_trailers(Code::Ok, None),
+    match method.serialize(value, |message| call.seal(message)) {
+        Ok(Ok(envelope)) => Some(call.with_draft(|draft| {
+            let mut initial = draft.take_unsent_initial().unwrap_or_default();
+            draft.declare_encoding(&mut initial);
+            Reply { initial, message: Some(envelope), trailers: draft.take_trailers(Code::Ok, None) }
         })),
+        Ok(Err(refused)) => Some(status(call, refused.code(), refused.message())),
         Err(error) => raised(py, call, &error),
     }
 }
 
 fn raised(py: Python<'_>, call: &Call, error: &PyErr) -> Option<Reply> {
-    match call.standing(py).abort {
+    let standing = call.standing(py);
+    match standing.abort {
         Some(abort) if abort.value(py).is(error.value(py)) => None,
         Some(_) => {
             log(py, call, error);
             None
         }
+        // How reading tells a synchronous handler that its client is gone.
+        None if standing.progress == Progress::Cancelled && is_rpc_error(py, error) => None,
         None => Some(failed(py, call, error)),
     }
 }
@@ -112,7 +109,7 @@ fn log(py: Python<'_>, call: &Call, error: &PyErr) {
 }
 
 /// A status in place of what the handler said, with its metadata.
-fn status(call: &Call, code: Code, details: &str) -> Reply {
+pub(super) fn status(call: &Call, code: Code, details: &str) -> Reply {
     call.with_draft(|draft| Reply {
         initial: draft.take_unsent_initial().unwrap_or_default(),
         message: None,

@@ -1,0 +1,138 @@
+//! Messages on their way out: what a handler has written and its client has not yet made room for.
+//!
+//! Small ones are joined, since where a DATA frame ends means nothing in gRPC and each costs its client and us.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::Waker;
+
+use bytes::{Bytes, BytesMut};
+use narthex_pyrt::{Waiter, Waiting};
+use narthex_wire::envelope;
+
+/// A handler that writes waits once as much is on its way.
+const FULL: usize = 64 * 1024;
+/// A message of this size is a piece of its own: what a copy saves the others, it would cost this one.
+const ALONE: usize = 16 * 1024;
+
+#[derive(Default)]
+pub(crate) struct Outgoing {
+    pieces: VecDeque<Bytes>,
+    /// Comes after the pieces.
+    joined: BytesMut,
+    size: usize,
+    /// Coroutines that wait for room.
+    writers: Waiting,
+    /// A synchronous handler's thread that does.
+    blocked: Option<Waker>,
+}
+
+/// Handlers that wait for room, to be woken once the lock is released.
+#[must_use = "to be woken once the lock is released"]
+pub(crate) struct Writers(Waiting, Option<Waker>);
+
+impl Writers {
+    pub(crate) fn wake(self) {
+        self.0.wake();
+        self.1.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Outgoing {
+    /// Whether the next write need not wait.
+    pub(crate) fn has_room(&self) -> bool {
+        self.size < FULL
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.size == 0
+    }
+
+    /// Adds a message as it is.
+    pub(crate) fn push(&mut self, message: &[u8]) {
+        if message.len() >= ALONE {
+            return self.push_envelope(envelope::encode(message));
+        }
+        self.joined.extend_from_slice(&envelope::prefix(message.len(), false));
+        self.joined.extend_from_slice(message);
+        self.size += envelope::PREFIX + message.len();
+    }
+
+    /// Adds a message in its envelope.
+    pub(crate) fn push_envelope(&mut self, envelope: Bytes) {
+        self.size += envelope.len();
+        if envelope.len() < ALONE {
+            self.joined.extend_from_slice(&envelope);
+            return;
+        }
+        if !self.joined.is_empty() {
+            self.pieces.push_back(self.joined.split().freeze());
+        }
+        self.pieces.push_back(envelope);
+    }
+
+    /// The next piece to send, if there is one.
+    pub(crate) fn take(&mut self) -> Option<Bytes> {
+        let piece = match self.pieces.pop_front() {
+            Some(piece) => piece,
+            None if self.joined.is_empty() => return None,
+            None => self.joined.split().freeze(),
+        };
+        self.size -= piece.len();
+        Some(piece)
+    }
+
+    /// Whether one piece is all there is.
+    pub(crate) fn is_one_piece(&self) -> bool {
+        self.pieces.len() + usize::from(!self.joined.is_empty()) == 1
+    }
+
+    pub(crate) fn wait(&mut self, waiter: &Arc<Waiter>) {
+        self.writers.add(waiter);
+    }
+
+    pub(crate) fn block(&mut self, waker: &Waker) {
+        self.blocked = Some(waker.clone());
+    }
+
+    /// Those that may go on if there is room now.
+    pub(crate) fn writers(&mut self) -> Option<Writers> {
+        self.has_room().then(|| self.take_writers())
+    }
+
+    /// Those that wait, whether there is room or not.
+    pub(crate) fn take_writers(&mut self) -> Writers {
+        Writers(self.writers.take(), self.blocked.take())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_messages_are_joined_and_large_ones_stand_alone_in_their_order() {
+        let mut outgoing = Outgoing::default();
+        assert!(outgoing.is_empty());
+        outgoing.push(b"a");
+        outgoing.push(b"bc");
+        outgoing.push(&[7; ALONE]);
+        outgoing.push_envelope(envelope::encode(b"d"));
+        assert!(!outgoing.is_one_piece());
+        assert_eq!(outgoing.take().unwrap(), &b"\0\0\0\0\x01a\0\0\0\0\x02bc"[..]);
+        assert_eq!(outgoing.take().unwrap(), envelope::encode(&[7; ALONE]));
+        assert!(outgoing.is_one_piece());
+        assert_eq!(outgoing.take().unwrap(), envelope::encode(b"d"));
+        assert_eq!(outgoing.take(), None);
+        assert!(outgoing.is_empty());
+    }
+
+    #[test]
+    fn what_waits_is_bounded_but_for_the_last_message() {
+        let mut outgoing = Outgoing::default();
+        outgoing.push(&vec![0; FULL - 1]);
+        assert!(!outgoing.has_room() && outgoing.writers().is_none());
+        outgoing.take();
+        assert!(outgoing.has_room() && outgoing.writers().is_some());
+    }
+}

@@ -1,0 +1,227 @@
+//! The way in: from a request to the call of its handler.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use narthex_pyrt::{Job, Outcome, Role, Runtime, block_until, in_context};
+use narthex_wire::Status;
+use pyo3::intern;
+use pyo3::prelude::*;
+
+use super::reply::{failed, finish};
+use super::{Call, Ending, Progress, Waiting, on_lane};
+use crate::context::{RequestIterator, RequestStream, ServicerContext, SyncServicerContext, Writer};
+use crate::glue;
+use crate::method::{Kind, Method};
+
+/// What a handler gets first.
+pub(crate) enum Input {
+    /// Its request.
+    Message(Bytes),
+    /// An iterator over its requests.
+    Stream,
+}
+
+/// Has Python handle the request, where the method's kind wants it. Needs no interpreter.
+///
+/// # Errors
+///
+/// `RESOURCE_EXHAUSTED` when all lanes are busy and as many calls wait as may.
+pub(crate) fn start(call: &Arc<Call>, method: &Arc<Method>, input: Input) -> Result<(), Status> {
+    let incoming = Incoming { ending: Ending::of(call), method: Arc::clone(method), input };
+    match method.kind {
+        Kind::Coroutine | Kind::Generator => {
+            call.runtime().push(incoming);
+            Ok(())
+        }
+        Kind::Sync => on_lane(call, move |py| incoming.run_on_lane(py)),
+    }
+}
+
+/// A request whose handler can be called.
+struct Incoming {
+    ending: Ending,
+    method: Arc<Method>,
+    input: Input,
+}
+
+impl Job for Incoming {
+    fn run(self: Box<Self>, py: Python<'_>, runtime: &Arc<Runtime>) {
+        let Self { ending, method, input } = *self;
+        let Some(call) = ending.open_call() else { return };
+        call.host.hooks.run_async(py);
+        let context = match ServicerContext::make(py, &call) {
+            Ok(context) => context,
+            Err(error) => return call.answer(failed(py, &call, &error)),
+        };
+        let request = match &input {
+            Input::Message(message) => method.deserialize(py, message),
+            Input::Stream => RequestStream::make(py, &call, &method),
+        };
+        drop(input);
+        let called = request.and_then(|request| method.handler(py).call1((request, &context)));
+        let coroutine = called.and_then(|called| match method.kind {
+            Kind::Generator if method.cardinality.response_streaming => streamed(&call, &method, &called),
+            _ => Ok(called),
+        });
+        let done = Done { ending, method, context: context.unbind(), at: Place::Loop };
+        match coroutine {
+            Ok(coroutine) => done.follow(&call, runtime, &coroutine),
+            Err(error) => done.end(py, Outcome::Raised(error)),
+        }
+    }
+}
+
+/// The coroutine that writes what an asynchronous iterator gives.
+fn streamed<'py>(
+    call: &Arc<Call>,
+    method: &Arc<Method>,
+    responses: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = responses.py();
+    glue::streamed(py)?.call1((responses, Writer::make(py, call, method)?))
+}
+
+/// What a handler on a lane has come to.
+enum Handled<'py> {
+    /// Its end.
+    Returned(Bound<'py, PyAny>),
+    /// Something to be awaited, on the loop.
+    Awaitable(Bound<'py, PyAny>),
+}
+
+impl Incoming {
+    fn run_on_lane(self, py: Python<'_>) {
+        let Some(call) = self.ending.open_call() else { return };
+        call.host.hooks.run_sync(py);
+        let context = match SyncServicerContext::make(py, &call) {
+            Ok(context) => context,
+            Err(error) => return call.answer(failed(py, &call, &error)),
+        };
+        let handled = call
+            .surroundings(py)
+            .and_then(|surroundings| in_context(&surroundings, || self.handle(&call, &context)))
+            .flatten();
+        call.runtime().end_if_forked(py, handled.as_ref().err());
+        let Self { ending, method, .. } = self;
+        let done = Done { ending, method, context: context.unbind(), at: Place::Lane };
+        match handled {
+            Ok(Handled::Awaitable(awaitable)) => {
+                // The rest runs on the loop; what the hook looks after on this thread is not used there.
+                call.host.hooks.run_sync(py);
+                call.runtime().push(Follow { done, awaitable: awaitable.unbind() });
+            }
+            Ok(Handled::Returned(returned)) => done.end(py, Outcome::Returned(returned)),
+            Err(error) => done.end(py, Outcome::Raised(error)),
+        }
+    }
+
+    fn handle<'py>(&self, call: &Arc<Call>, context: &Bound<'py, PyAny>) -> PyResult<Handled<'py>> {
+        let py = context.py();
+        let method = &self.method;
+        let request = match &self.input {
+            Input::Message(message) => method.deserialize(py, message)?,
+            Input::Stream => RequestIterator::make(py, call, method)?,
+        };
+        let returned = method.handler(py).call1((request, context))?;
+        if has(&returned, "__await__")? {
+            return Ok(Handled::Awaitable(returned));
+        }
+        if !method.cardinality.response_streaming {
+            return Ok(Handled::Returned(returned));
+        }
+        if has(&returned, "__aiter__")? {
+            return streamed(call, method, &returned).map(Handled::Awaitable);
+        }
+        send_all(call, method, &returned)?;
+        Ok(Handled::Returned(py.None().into_bound(py)))
+    }
+}
+
+/// Sends what an iterator gives, until it ends or its client is gone; one that is not taken to its end is closed.
+fn send_all(call: &Arc<Call>, method: &Method, responses: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = responses.py();
+    let iterator = responses.try_iter()?;
+    for response in &iterator {
+        let response = response?;
+        if call.progress() == Progress::Open {
+            method.serialize(&response, |message| call.send(message))?;
+        }
+        let room = block_until(py, |waker| call.poll_room(Waiting::Thread(waker)));
+        if room != Progress::Open {
+            if iterator.hasattr(intern!(py, "close"))? {
+                iterator.call_method0(intern!(py, "close"))?;
+            }
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// Whether an object's class has a method.
+fn has(object: &Bound<'_, PyAny>, name: &str) -> PyResult<bool> {
+    object.get_type().hasattr(name)
+}
+
+/// Where the handler's end is seen, and so which hook runs after it.
+#[derive(Clone, Copy)]
+enum Place {
+    Loop,
+    Lane,
+}
+
+/// A handler that has been called: what its end needs.
+struct Done {
+    ending: Ending,
+    method: Arc<Method>,
+    context: Py<PyAny>,
+    at: Place,
+}
+
+impl Done {
+    /// Runs the coroutine to its end.
+    fn follow(self, call: &Arc<Call>, runtime: &Arc<Runtime>, coroutine: &Bound<'_, PyAny>) {
+        let surroundings = call.shared_surroundings(coroutine.py());
+        let running = runtime.call_in(surroundings.as_ref(), Role::Request, coroutine, move |py, outcome| {
+            self.end(py, outcome);
+        });
+        if let Some(task) = running {
+            call.keep(task);
+        }
+    }
+
+    fn end(self, py: Python<'_>, outcome: Outcome<'_>) {
+        let Some(call) = self.ending.0.clone() else { return };
+        let reply = finish(py, &call, &self.method, outcome);
+        match self.at {
+            Place::Loop => call.host.hooks.run_async(py),
+            Place::Lane => call.host.hooks.run_sync(py),
+        }
+        if let Some(reply) = reply {
+            call.answer(reply);
+        }
+        // Those of a coroutine take the context, those of a synchronous handler nothing, as in grpc.
+        let takes_context = self.method.kind != Kind::Sync;
+        call.over(py, takes_context.then(|| self.context.bind(py)));
+        self.ending.done();
+    }
+}
+
+/// Awaits what a function that is no coroutine function returned, on the loop.
+struct Follow {
+    done: Done,
+    awaitable: Py<PyAny>,
+}
+
+impl Job for Follow {
+    fn run(self: Box<Self>, py: Python<'_>, runtime: &Arc<Runtime>) {
+        let Self { mut done, awaitable } = *self;
+        let Some(call) = done.ending.0.clone() else { return };
+        done.at = Place::Loop;
+        call.host.hooks.run_async(py);
+        match glue::completed(py).and_then(|completed| completed.call1((awaitable,))) {
+            Ok(coroutine) => done.follow(&call, runtime, &coroutine),
+            Err(error) => done.end(py, Outcome::Raised(error)),
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! What handlers read their requests from and write their responses to, where those stream.
+
+use std::sync::Arc;
+use std::task::Poll;
+
+use narthex_pyrt::{Wait, Waiter, awaitable, block_until, ready_none};
+use pyo3::exceptions::PyStopAsyncIteration;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+
+use crate::call::{Call, Progress, Received, Requests, Waiting};
+use crate::error::{cancelled_error, rpc_error};
+use crate::method::Method;
+
+/// The requests as a coroutine function or an asynchronous generator gets them: an asynchronous iterator.
+#[pyclass(frozen, module = "narthex._native")]
+pub(crate) struct RequestStream {
+    call: Arc<Call>,
+    method: Arc<Method>,
+}
+
+impl RequestStream {
+    pub(crate) fn make<'py>(
+        py: Python<'py>,
+        call: &Arc<Call>,
+        method: &Arc<Method>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let stream = Self { call: Arc::clone(call), method: Arc::clone(method) };
+        Ok(Bound::new(py, stream)?.into_any())
+    }
+}
+
+#[pymethods]
+impl RequestStream {
+    fn __aiter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __anext__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let (call, method) = (Arc::clone(&self.call), Arc::clone(&self.method));
+        awaitable(py, self.call.runtime(), NextRequest { call, method, end: End::StopIteration })
+    }
+}
+
+/// How a coroutine learns that there are no more requests.
+#[derive(Clone, Copy)]
+pub(super) enum End {
+    /// As from an iterator.
+    StopIteration,
+    /// As from `context.read()`.
+    Eof,
+}
+
+/// The next request.
+pub(super) struct NextRequest {
+    pub(super) call: Arc<Call>,
+    pub(super) method: Arc<Method>,
+    pub(super) end: End,
+}
+
+impl Wait for NextRequest {
+    fn poll(&self, py: Python<'_>, waiter: Option<&Arc<Waiter>>) -> Option<PyResult<Py<PyAny>>> {
+        let requests = self.call.requests()?;
+        let Poll::Ready(received) = requests.poll_received(waiter) else { return None };
+        Some(match received {
+            Received::Message(message) => self.method.deserialize(py, &message).map(Bound::unbind),
+            Received::End => match self.end {
+                End::StopIteration => Err(PyStopAsyncIteration::new_err(())),
+                End::Eof => eof(py),
+            },
+            Received::Failed(status) => {
+                self.call.fail(status);
+                Err(cancelled_error())
+            }
+            Received::Closed => Err(cancelled_error()),
+        })
+    }
+}
+
+/// `grpc.aio.EOF`.
+fn eof(py: Python<'_>) -> PyResult<Py<PyAny>> {
+    static EOF: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let eof =
+        EOF.get_or_try_init(py, || PyResult::Ok(py.import("narthex.grpc.errors")?.getattr("EOF")?.unbind()))?;
+    Ok(eof.clone_ref(py))
+}
+
+/// The requests as a synchronous handler gets them: an iterator that blocks its lane.
+#[pyclass(frozen, module = "narthex._native")]
+pub(crate) struct RequestIterator {
+    call: Arc<Call>,
+    method: Arc<Method>,
+}
+
+impl RequestIterator {
+    pub(crate) fn make<'py>(
+        py: Python<'py>,
+        call: &Arc<Call>,
+        method: &Arc<Method>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let iterator = Self { call: Arc::clone(call), method: Arc::clone(method) };
+        Ok(Bound::new(py, iterator)?.into_any())
+    }
+}
+
+#[pymethods]
+impl RequestIterator {
+    fn __iter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(requests) = self.call.requests() else { return Ok(None) };
+        match block_until(py, |waker| Requests::poll_next(requests, waker)) {
+            Received::Message(message) => self.method.deserialize(py, &message).map(Some),
+            Received::End => Ok(None),
+            Received::Failed(status) => {
+                self.call.fail(status);
+                Err(rpc_error(py))
+            }
+            // As in grpc: what the handler has ended itself ends quietly.
+            Received::Closed if self.call.progress() == Progress::Answered => Ok(None),
+            Received::Closed => Err(rpc_error(py)),
+        }
+    }
+
+    /// As grpc's iterator has it.
+    fn next<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.__next__(py)?.ok_or_else(|| pyo3::exceptions::PyStopIteration::new_err(()))
+    }
+}
+
+/// What the responses of an asynchronous generator are given to, one by one.
+#[pyclass(frozen, module = "narthex._native")]
+pub(crate) struct Writer {
+    call: Arc<Call>,
+    method: Arc<Method>,
+}
+
+impl Writer {
+    pub(crate) fn make<'py>(
+        py: Python<'py>,
+        call: &Arc<Call>,
+        method: &Arc<Method>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let writer = Self { call: Arc::clone(call), method: Arc::clone(method) };
+        Ok(Bound::new(py, writer)?.into_any())
+    }
+}
+
+#[pymethods]
+impl Writer {
+    /// Sends the message now; what it gives is awaited until there is room for the next.
+    fn __call__<'py>(&self, message: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let py = message.py();
+        send(py, &self.call, &self.method, message)?;
+        match self.call.poll_room(Waiting::Nobody) {
+            Poll::Ready(Progress::Open) => ready_none(py),
+            _ => awaitable(py, self.call.runtime(), Room(Arc::clone(&self.call))),
+        }
+    }
+}
+
+/// Sends one message of a stream.
+///
+/// # Errors
+///
+/// Those of [`Call::check_open`] and of the serializer, and `CancelledError` where the client is gone.
+pub(super) fn send(
+    py: Python<'_>,
+    call: &Arc<Call>,
+    method: &Method,
+    message: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    call.check_open(py)?;
+    if call.progress() != Progress::Open {
+        return Err(cancelled_error());
+    }
+    method.serialize(message, |message| call.send(message))
+}
+
+/// Room for another message.
+pub(super) struct Room(pub(super) Arc<Call>);
+
+impl Wait for Room {
+    fn poll(&self, py: Python<'_>, waiter: Option<&Arc<Waiter>>) -> Option<PyResult<Py<PyAny>>> {
+        let waiting = waiter.map_or(Waiting::Nobody, Waiting::Coroutine);
+        match self.0.poll_room(waiting) {
+            Poll::Pending => None,
+            Poll::Ready(Progress::Cancelled) => Some(Err(cancelled_error())),
+            Poll::Ready(Progress::Open | Progress::Answered) => Some(Ok(py.None())),
+        }
+    }
+}
