@@ -50,7 +50,7 @@ impl std::error::Error for PoolError {}
 pub struct ReadError {
     /// Line of the text, from 1.
     pub line: usize,
-    /// Column in that line in bytes, from 1; 0 just before the first one.
+    /// Column in that line in bytes, from 1: where what is wrong begins.
     pub column: usize,
     /// Where in the message, by JSON names (`book.authors[2].name`); empty at the top.
     pub path: String,

@@ -3,19 +3,26 @@
 use std::fmt;
 use std::sync::Arc;
 
-use prost_reflect::{FieldDescriptor, MessageDescriptor, MethodDescriptor, ServiceDescriptor};
+use prost_reflect::{MethodDescriptor, ServiceDescriptor};
 
 use crate::http_rule::HttpRule;
 use crate::pool::Pool;
+use crate::table::{FieldTable, MessageId, MessageTable, Shape, Tables, Type};
 use crate::wkt::WellKnown;
 
 /// A message type.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Message(pub(crate) MessageDescriptor);
+#[derive(Clone)]
+pub struct Message {
+    tables: Arc<Tables>,
+    id: MessageId,
+}
 
 /// A field of a message type.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Field(pub(crate) FieldDescriptor);
+pub struct Field {
+    parent: Message,
+    index: usize,
+}
 
 /// The type of a field, or of the elements of a repeated field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,110 +57,148 @@ pub struct Service {
 /// A method of a service.
 #[derive(Clone)]
 pub struct Method {
-    method: MethodDescriptor,
+    descriptor: MethodDescriptor,
+    pool: Pool,
     http_rule: Option<Arc<HttpRule>>,
 }
 
 impl Message {
-    /// The full name (`shop.v1.Book`).
-    pub fn full_name(&self) -> &str {
-        self.0.full_name()
+    pub(crate) fn new(tables: Arc<Tables>, id: MessageId) -> Self {
+        Self { tables, id }
     }
 
-    /// The field of this proto name, or else of this JSON name.
+    /// The full name (`shop.v1.Book`).
+    pub fn full_name(&self) -> &str {
+        &self.table().full_name
+    }
+
+    /// The field of this JSON name, or else of this proto name.
     pub fn field(&self, name: &str) -> Option<Field> {
-        self.0.get_field_by_name(name).or_else(|| self.0.get_field_by_json_name(name)).map(Field)
+        self.declared(self.table().index_of_name(name)?)
     }
 
     /// The field with this number.
     pub fn field_by_number(&self, number: u32) -> Option<Field> {
-        self.0.get_field(number).map(Field)
+        self.declared(self.table().index_of_number(number)?)
     }
 
     /// All fields, by number.
     pub fn fields(&self) -> impl Iterator<Item = Field> + '_ {
-        self.0.fields().map(Field)
+        (0..self.table().declared().len()).map(|index| Field { parent: self.clone(), index })
     }
 
     /// Which of the types with a JSON form of their own it is, if any.
     pub fn well_known(&self) -> Option<WellKnown> {
-        WellKnown::of(self.full_name())
+        self.table().known
     }
 
     /// Whether it is `google.api.HttpBody`.
     pub fn is_http_body(&self) -> bool {
         self.full_name() == "google.api.HttpBody"
     }
+
+    pub(crate) fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
+    pub(crate) fn id(&self) -> MessageId {
+        self.id
+    }
+
+    pub(crate) fn table(&self) -> &MessageTable {
+        self.tables.message(self.id)
+    }
+
+    /// The field at an index that is no extension's.
+    fn declared(&self, index: usize) -> Option<Field> {
+        let is_declared = index < self.table().declared().len();
+        is_declared.then(|| Field { parent: self.clone(), index })
+    }
 }
+
+/// The same type of the same pool.
+impl PartialEq for Message {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.tables, &other.tables) && self.id == other.id
+    }
+}
+
+impl Eq for Message {}
 
 impl Field {
     /// The name in the proto file.
     pub fn name(&self) -> &str {
-        self.0.name()
+        &self.table().name
     }
 
     /// The name in JSON.
     pub fn json_name(&self) -> &str {
-        self.0.json_name()
+        &self.table().json_name
     }
 
     /// The full name (`shop.v1.Book.title`).
     pub fn full_name(&self) -> &str {
-        self.0.full_name()
+        &self.table().full_name
     }
 
     /// The field number.
     pub fn number(&self) -> u32 {
-        self.0.number()
+        self.table().number
     }
 
     /// The type of the field, of its elements if it is repeated.
     pub fn kind(&self) -> Kind {
-        Kind::of(&self.0.kind())
+        Kind::of(self.table().kind, &self.parent.tables)
     }
 
     /// Whether it is repeated and no map.
     pub fn is_list(&self) -> bool {
-        self.0.is_list()
+        matches!(self.table().shape, Shape::List { .. })
     }
 
     /// Whether it is a map.
     pub fn is_map(&self) -> bool {
-        self.0.is_map()
-    }
-
-    /// Which well-known type it is of, if it is of one.
-    pub(crate) fn well_known(&self) -> Option<WellKnown> {
-        self.0.kind().as_message().and_then(|message| WellKnown::of(message.full_name()))
+        self.table().shape == Shape::Map
     }
 
     /// The message type that has this field.
     pub fn parent(&self) -> Message {
-        Message(self.0.parent_message().clone())
+        self.parent.clone()
+    }
+
+    pub(crate) fn tables(&self) -> &Tables {
+        &self.parent.tables
+    }
+
+    pub(crate) fn table(&self) -> &FieldTable {
+        &self.parent.table().fields[self.index]
+    }
+
+    pub(crate) fn parent_table(&self) -> &MessageTable {
+        self.parent.table()
     }
 }
 
 impl Kind {
-    pub(crate) fn of(kind: &prost_reflect::Kind) -> Self {
-        use prost_reflect::Kind as K;
+    fn of(kind: Type, tables: &Arc<Tables>) -> Self {
         match kind {
-            K::Double => Self::Double,
-            K::Float => Self::Float,
-            K::Int32 => Self::Int32,
-            K::Int64 => Self::Int64,
-            K::Uint32 => Self::Uint32,
-            K::Uint64 => Self::Uint64,
-            K::Sint32 => Self::Sint32,
-            K::Sint64 => Self::Sint64,
-            K::Fixed32 => Self::Fixed32,
-            K::Fixed64 => Self::Fixed64,
-            K::Sfixed32 => Self::Sfixed32,
-            K::Sfixed64 => Self::Sfixed64,
-            K::Bool => Self::Bool,
-            K::String => Self::String,
-            K::Bytes => Self::Bytes,
-            K::Enum(_) => Self::Enum,
-            K::Message(message) => Self::Message(Message(message.clone())),
+            Type::Double => Self::Double,
+            Type::Float => Self::Float,
+            Type::Int32 => Self::Int32,
+            Type::Int64 => Self::Int64,
+            Type::Uint32 => Self::Uint32,
+            Type::Uint64 => Self::Uint64,
+            Type::Sint32 => Self::Sint32,
+            Type::Sint64 => Self::Sint64,
+            Type::Fixed32 => Self::Fixed32,
+            Type::Fixed64 => Self::Fixed64,
+            Type::Sfixed32 => Self::Sfixed32,
+            Type::Sfixed64 => Self::Sfixed64,
+            Type::Bool => Self::Bool,
+            Type::String => Self::String,
+            Type::Bytes => Self::Bytes,
+            Type::Enum(_) => Self::Enum,
+            Type::Message(id) | Type::Group(id) => Self::Message(Message::new(Arc::clone(tables), id)),
         }
     }
 }
@@ -171,9 +216,9 @@ impl Service {
 
     /// The methods, in the order of the file.
     pub fn methods(&self) -> impl Iterator<Item = Method> + '_ {
-        self.service.methods().map(|method| {
-            let http_rule = self.pool.http_rule(method.full_name()).cloned();
-            Method { method, http_rule }
+        self.service.methods().map(|descriptor| {
+            let http_rule = self.pool.http_rule(descriptor.full_name()).cloned();
+            Method { descriptor, pool: self.pool.clone(), http_rule }
         })
     }
 }
@@ -181,37 +226,37 @@ impl Service {
 impl Method {
     /// The name alone (`GetBook`).
     pub fn name(&self) -> &str {
-        self.method.name()
+        self.descriptor.name()
     }
 
     /// The full name (`shop.v1.ShopService.GetBook`).
     pub fn full_name(&self) -> &str {
-        self.method.full_name()
+        self.descriptor.full_name()
     }
 
     /// The path it is called at (`/shop.v1.ShopService/GetBook`).
     pub fn path(&self) -> String {
-        format!("/{}/{}", self.method.parent_service().full_name(), self.method.name())
+        format!("/{}/{}", self.descriptor.parent_service().full_name(), self.descriptor.name())
     }
 
     /// The request message.
     pub fn input(&self) -> Message {
-        Message(self.method.input())
+        self.pool.declared(self.descriptor.input().full_name())
     }
 
     /// The response message.
     pub fn output(&self) -> Message {
-        Message(self.method.output())
+        self.pool.declared(self.descriptor.output().full_name())
     }
 
     /// Whether the client sends a stream.
     pub fn is_client_streaming(&self) -> bool {
-        self.method.is_client_streaming()
+        self.descriptor.is_client_streaming()
     }
 
     /// Whether the server answers with a stream.
     pub fn is_server_streaming(&self) -> bool {
-        self.method.is_server_streaming()
+        self.descriptor.is_server_streaming()
     }
 
     /// The google.api.http annotation.

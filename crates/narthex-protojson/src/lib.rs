@@ -14,6 +14,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bits;
 mod builtin;
 mod editions;
 mod error;
@@ -23,6 +24,7 @@ mod pool;
 mod read;
 mod scalar;
 mod status;
+mod table;
 mod text;
 mod wire;
 mod wkt;

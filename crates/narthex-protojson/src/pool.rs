@@ -9,10 +9,11 @@ use prost::Message as _;
 use prost_reflect::DescriptorPool;
 
 use crate::builtin;
-use crate::editions;
+use crate::editions::{self, BeyondProto2};
 use crate::error::{PoolError, PoolProblem};
 use crate::handle::{Message, Service};
 use crate::http_rule::{HttpRule, MethodOptions};
+use crate::table::Tables;
 
 /// All descriptors a server knows; cheap to clone.
 #[derive(Clone)]
@@ -22,6 +23,7 @@ pub struct Pool {
 
 struct Inner {
     descriptors: DescriptorPool,
+    tables: Arc<Tables>,
     files: HashMap<String, File>,
     rules: HashMap<String, Arc<HttpRule>>,
 }
@@ -71,7 +73,13 @@ impl Pool {
 
     /// The message type of this full name (`shop.v1.Book`).
     pub fn message(&self, full_name: &str) -> Option<Message> {
-        self.inner.descriptors.get_message_by_name(full_name).map(Message)
+        let tables = &self.inner.tables;
+        tables.find(full_name).map(|id| Message::new(Arc::clone(tables), id))
+    }
+
+    /// A message type that is named by something in this pool, so it is in it.
+    pub(crate) fn declared(&self, full_name: &str) -> Message {
+        self.message(full_name).expect("the types a method names are in its pool")
     }
 
     /// The service of this full name (`shop.v1.ShopService`).
@@ -160,6 +168,7 @@ impl fmt::Debug for Pool {
 /// A pool in the making: files are added after what they import, so that each problem is found in its own file.
 struct Build {
     descriptors: DescriptorPool,
+    beyond: BeyondProto2,
     own: HashMap<String, File>,
     builtin: HashMap<String, File>,
     state: HashMap<String, State>,
@@ -192,6 +201,7 @@ impl Build {
         }
         Ok(Self {
             descriptors: DescriptorPool::new(),
+            beyond: BeyondProto2::default(),
             own: by_name,
             builtin: builtin.into_iter().map(|file| (file.name.clone(), file)).collect(),
             state: HashMap::new(),
@@ -242,7 +252,7 @@ impl Build {
     }
 
     fn add_alone(&mut self, file: &File) -> bool {
-        let added = editions::to_syntax(&file.bytes).and_then(|bytes| {
+        let added = editions::to_syntax(&file.bytes, &mut self.beyond).and_then(|bytes| {
             self.descriptors.decode_file_descriptor_proto(bytes).map_err(|error| error.to_string())
         });
         if let Err(message) = &added {
@@ -263,7 +273,8 @@ impl Build {
         files.extend(self.own);
         files.retain(|name, _| added(name));
         let rules = files.values().flat_map(rules).collect();
-        Pool { inner: Arc::new(Inner { descriptors: self.descriptors, files, rules }) }
+        let tables = Arc::new(Tables::new(&self.descriptors, &self.beyond));
+        Pool { inner: Arc::new(Inner { descriptors: self.descriptors, tables, files, rules }) }
     }
 }
 

@@ -1,10 +1,9 @@
-//! Text to the wire bytes of one field: path captures, query parameters, and JSON strings.
-
-use prost_reflect::{EnumDescriptor, Kind as K};
+//! Values to the wire bytes of one field: path captures, query parameters, and the strings and numbers of JSON.
 
 use crate::error::TextError;
 use crate::handle::Field;
-use crate::text;
+use crate::table::{EnumTable, Shape, Tables, Type};
+use crate::text::{self, Integer, quoted};
 use crate::wire::{self, MAX_DEPTH, TOO_DEEP, WireType, put_bytes, put_tag, put_varint, put_with_len};
 use crate::wkt::{self, WellKnown};
 
@@ -20,7 +19,7 @@ use crate::wkt::{self, WellKnown};
 /// If the text is no value of the field's type, the type has no text form (a map, a Struct, a message), or messages
 /// would be nested deeper than protobuf's parsers read (100).
 pub fn text_to_wire(path: &[Field], text: &str, out: &mut Vec<u8>) -> Result<(), TextError> {
-    let last_is_message = path.last().is_some_and(|field| field.0.kind().as_message().is_some());
+    let last_is_message = path.last().is_some_and(|field| field.table().kind.message().is_some());
     if path.len() + usize::from(last_is_message) > MAX_DEPTH + 1 {
         return Err(TextError::new(TOO_DEEP));
     }
@@ -29,289 +28,278 @@ pub fn text_to_wire(path: &[Field], text: &str, out: &mut Vec<u8>) -> Result<(),
 
 fn put_path(path: &[Field], text: &str, out: &mut Vec<u8>) -> Result<(), TextError> {
     let [field, rest @ ..] = path else { return Err(TextError::new("the field path is empty")) };
-    let number = field.number();
+    let table = field.table();
     if rest.is_empty() {
-        let kind = field.0.kind();
-        if field.is_map() {
+        if table.shape == Shape::Map {
             return Err(TextError::new("a map cannot be given as text"));
         }
-        let mut target = Target::new(kind, Some(number));
-        target.skip_default = false;
-        return target.put_text(text, out).map_err(TextError::new);
+        let writer = TextWriter { tables: field.tables(), enums_in_any_case: false, explicit: true };
+        return writer.put(table.kind, table.slot.always(), text, out).map_err(TextError::new);
     }
-    if field.0.is_group() {
-        put_tag(out, number, WireType::StartGroup);
+    if let Type::Group(_) = table.kind {
+        put_tag(out, table.number, WireType::StartGroup);
         put_path(rest, text, out)?;
-        put_tag(out, number, WireType::EndGroup);
+        put_tag(out, table.number, WireType::EndGroup);
         return Ok(());
     }
-    put_tag(out, number, WireType::Len);
+    put_tag(out, table.number, WireType::Len);
     put_with_len(out, |out| put_path(rest, text, out))
 }
 
-/// Where and how one value is written.
-#[derive(Debug, Clone)]
-pub(crate) struct Target {
-    /// The field number; `None` for bare contents: a packed element, or the message at the top.
-    pub(crate) number: Option<u32>,
-    /// The kind of the value, of the value inside if it is a wrapper.
-    pub(crate) kind: K,
-    /// The message around it is one of the wrapper types.
-    pub(crate) wrapped: bool,
+/// Where a value is written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Slot {
+    /// The tag in front; 0, which is no tag, for a value that stands alone: a packed element, the message at the top.
+    tag: u32,
     /// A default value need not be written.
-    pub(crate) skip_default: bool,
-    pub(crate) group: bool,
+    skip_default: bool,
 }
 
-impl Target {
-    pub(crate) fn new(kind: K, number: Option<u32>) -> Self {
-        let wrapper = kind.as_message().filter(|m| WellKnown::of(m.full_name()) == Some(WellKnown::Wrapper));
-        match wrapper.and_then(|message| message.get_field(1)) {
-            Some(value) => {
-                Self { number, kind: value.kind(), wrapped: true, skip_default: true, group: false }
-            }
-            None => Self { number, kind, wrapped: false, skip_default: false, group: false },
+impl Slot {
+    /// Without a tag.
+    pub(crate) const BARE: Self = Self { tag: 0, skip_default: false };
+
+    pub(crate) fn new(number: u32, wire_type: WireType, skip_default: bool) -> Self {
+        Self { tag: wire::tag(number, wire_type), skip_default }
+    }
+
+    /// The same place, where default values are written too.
+    pub(crate) fn always(self) -> Self {
+        Self { skip_default: false, ..self }
+    }
+
+    pub(crate) fn is_bare(self) -> bool {
+        self.tag == 0
+    }
+
+    #[inline]
+    pub(crate) fn put_tag(self, out: &mut Vec<u8>) {
+        if self.tag != 0 {
+            put_varint(out, u64::from(self.tag));
         }
     }
 
-    /// Whether the value is nested as a message in the one that has the field.
-    pub(crate) fn nests(&self) -> bool {
-        self.number.is_some() && (self.wrapped || matches!(self.kind, K::Message(_)))
+    /// The other end of a group's tag.
+    pub(crate) fn put_end_tag(self, out: &mut Vec<u8>) {
+        put_varint(out, u64::from(self.tag) + 1);
     }
 
-    /// Writes one scalar with its tag, inside its wrapper if it has one.
-    pub(crate) fn put_scalar(
-        &self,
-        out: &mut Vec<u8>,
-        wire_type: WireType,
-        is_default: bool,
-        put: impl FnOnce(&mut Vec<u8>),
-    ) {
-        let skip = is_default && self.skip_default;
-        if self.wrapped {
-            let inside: Result<(), std::convert::Infallible> = self.put_message(out, |out| {
-                if !skip {
-                    put_tag(out, 1, wire_type);
-                    put(out);
-                }
-                Ok(())
-            });
-            let Ok(()) = inside;
-        } else if !skip {
-            if let Some(number) = self.number {
-                put_tag(out, number, wire_type);
-            }
-            put(out);
+    #[inline]
+    pub(crate) fn varint(self, value: u64, out: &mut Vec<u8>) {
+        if value != 0 || !self.skip_default {
+            self.put_tag(out);
+            put_varint(out, value);
         }
     }
 
-    /// Writes one message with its tag and length, or bare.
-    pub(crate) fn put_message<E>(
-        &self,
+    #[inline]
+    pub(crate) fn fixed32(self, value: u32, out: &mut Vec<u8>) {
+        if value != 0 || !self.skip_default {
+            self.put_tag(out);
+            out.extend_from_slice(&value.to_le_bytes());
+        }
+    }
+
+    #[inline]
+    pub(crate) fn fixed64(self, value: u64, out: &mut Vec<u8>) {
+        if value != 0 || !self.skip_default {
+            self.put_tag(out);
+            out.extend_from_slice(&value.to_le_bytes());
+        }
+    }
+
+    #[inline]
+    pub(crate) fn bytes(self, bytes: &[u8], out: &mut Vec<u8>) {
+        if !bytes.is_empty() || !self.skip_default {
+            self.put_tag(out);
+            put_bytes(out, bytes);
+        }
+    }
+
+    /// Writes what `fill` appends, with its length if it does not stand alone; nothing if it appends nothing that has to be written.
+    pub(crate) fn filled<E>(
+        self,
         out: &mut Vec<u8>,
         fill: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
     ) -> Result<(), E> {
-        match self.number {
-            None => fill(out),
-            Some(number) if self.group => {
-                put_tag(out, number, WireType::StartGroup);
-                fill(out)?;
-                put_tag(out, number, WireType::EndGroup);
-                Ok(())
-            }
-            Some(number) => {
-                put_tag(out, number, WireType::Len);
-                put_with_len(out, fill)
-            }
+        if self.is_bare() {
+            return fill(out);
         }
-    }
-
-    pub(crate) fn put_int(&self, value: i128, out: &mut Vec<u8>) -> Result<(), String> {
-        let misfit = || format!("{value} does not fit {}", name(&self.kind));
-        let zero = value == 0;
-        match self.kind {
-            K::Int32 | K::Sint32 | K::Sfixed32 => {
-                let value = i32::try_from(value).map_err(|_| misfit())?;
-                let wide = i64::from(value);
-                match self.kind {
-                    K::Sfixed32 => self.put_scalar(out, WireType::Fixed32, zero, |out| {
-                        out.extend_from_slice(&value.to_le_bytes());
-                    }),
-                    K::Sint32 => {
-                        self.put_scalar(out, WireType::Varint, zero, |out| {
-                            put_varint(out, wire::zigzag(wide));
-                        });
-                    }
-                    _ => self
-                        .put_scalar(out, WireType::Varint, zero, |out| put_varint(out, wide.cast_unsigned())),
-                }
-            }
-            K::Int64 | K::Sint64 | K::Sfixed64 => {
-                let value = i64::try_from(value).map_err(|_| misfit())?;
-                match self.kind {
-                    K::Sfixed64 => self.put_scalar(out, WireType::Fixed64, zero, |out| {
-                        out.extend_from_slice(&value.to_le_bytes());
-                    }),
-                    K::Sint64 => {
-                        self.put_scalar(out, WireType::Varint, zero, |out| {
-                            put_varint(out, wire::zigzag(value));
-                        });
-                    }
-                    _ => self.put_scalar(out, WireType::Varint, zero, |out| {
-                        put_varint(out, value.cast_unsigned());
-                    }),
-                }
-            }
-            K::Uint32 | K::Fixed32 => {
-                let value = u32::try_from(value).map_err(|_| misfit())?;
-                if matches!(self.kind, K::Fixed32) {
-                    self.put_scalar(out, WireType::Fixed32, zero, |out| {
-                        out.extend_from_slice(&value.to_le_bytes());
-                    });
-                } else {
-                    self.put_scalar(out, WireType::Varint, zero, |out| put_varint(out, u64::from(value)));
-                }
-            }
-            K::Uint64 | K::Fixed64 => {
-                let value = u64::try_from(value).map_err(|_| misfit())?;
-                if matches!(self.kind, K::Fixed64) {
-                    self.put_scalar(out, WireType::Fixed64, zero, |out| {
-                        out.extend_from_slice(&value.to_le_bytes());
-                    });
-                } else {
-                    self.put_scalar(out, WireType::Varint, zero, |out| put_varint(out, value));
-                }
-            }
-            _ => return Err(format!("an integer is no {}", name(&self.kind))),
-        }
-        Ok(())
-    }
-
-    pub(crate) fn put_double(&self, value: f64, out: &mut Vec<u8>) -> Result<(), String> {
-        // Minus zero is not the default: it has bits set.
-        let zero = value.to_bits() == 0;
-        if matches!(self.kind, K::Float) {
-            let value = text::to_float(value).ok_or_else(|| format!("{value} does not fit float"))?;
-            self.put_scalar(out, WireType::Fixed32, zero, |out| out.extend_from_slice(&value.to_le_bytes()));
+        let before = out.len();
+        self.put_tag(out);
+        let start = wire::open_len(out);
+        fill(out)?;
+        if out.len() == start && self.skip_default {
+            out.truncate(before);
         } else {
-            self.put_scalar(out, WireType::Fixed64, zero, |out| out.extend_from_slice(&value.to_le_bytes()));
+            wire::close_len(out, start);
         }
         Ok(())
     }
 
-    pub(crate) fn put_bool(&self, value: bool, out: &mut Vec<u8>) {
-        self.put_scalar(out, WireType::Varint, !value, |out| out.push(u8::from(value)));
+    pub(crate) fn enum_number(self, number: i32, out: &mut Vec<u8>) {
+        self.varint(i64::from(number).cast_unsigned(), out);
     }
 
-    pub(crate) fn put_enum(&self, number: i32, out: &mut Vec<u8>) {
-        self.put_scalar(out, WireType::Varint, number == 0, |out| {
-            put_varint(out, i64::from(number).cast_unsigned());
-        });
+    pub(crate) fn bool(self, value: bool, out: &mut Vec<u8>) {
+        self.varint(u64::from(value), out);
     }
 
-    pub(crate) fn put_len(&self, bytes: &[u8], out: &mut Vec<u8>) {
-        self.put_scalar(out, WireType::Len, bytes.is_empty(), |out| put_bytes(out, bytes));
+    /// Writes a float or double; false if it is too large for a float.
+    #[inline]
+    pub(crate) fn real(self, kind: Type, value: f64, out: &mut Vec<u8>) -> bool {
+        // Minus zero is not the default: it has bits set.
+        if kind == Type::Double {
+            self.fixed64(value.to_bits(), out);
+            return true;
+        }
+        let float = text::to_float(value);
+        if let Some(float) = float {
+            self.fixed32(float.to_bits(), out);
+        }
+        float.is_some()
     }
 
-    /// Writes the value that `text` says.
-    pub(crate) fn put_text(&self, text: &str, out: &mut Vec<u8>) -> Result<(), String> {
-        let no = || format!("{text:?} is no {}", name(&self.kind));
-        match &self.kind {
-            K::String => self.put_len(text.as_bytes(), out),
-            K::Bytes => {
-                let bytes = text::parse_base64(text).ok_or_else(|| format!("{text:?} is no base64"))?;
-                self.put_len(&bytes, out);
+    /// Writes an integer of any type, or an enum by number; false if it does not fit.
+    #[inline]
+    pub(crate) fn integer(self, kind: Type, value: Integer, out: &mut Vec<u8>) -> bool {
+        self.integer_if_it_fits(kind, value, out).is_some()
+    }
+
+    #[inline]
+    fn integer_if_it_fits(self, kind: Type, value: Integer, out: &mut Vec<u8>) -> Option<()> {
+        match kind {
+            Type::Int32 | Type::Enum(_) => {
+                self.varint(i64::from(i32::try_from(value.signed()?).ok()?).cast_unsigned(), out);
             }
-            K::Bool => match text {
-                "true" => self.put_bool(true, out),
-                "false" => self.put_bool(false, out),
-                _ => return Err(format!("{text:?} is no bool; it is true or false")),
+            Type::Int64 => self.varint(value.signed()?.cast_unsigned(), out),
+            Type::Uint32 => self.varint(u64::from(u32::try_from(value.unsigned()?).ok()?), out),
+            Type::Uint64 => self.varint(value.unsigned()?, out),
+            Type::Sint32 => self.varint(wire::zigzag(i64::from(i32::try_from(value.signed()?).ok()?)), out),
+            Type::Sint64 => self.varint(wire::zigzag(value.signed()?), out),
+            Type::Fixed32 => self.fixed32(u32::try_from(value.unsigned()?).ok()?, out),
+            Type::Fixed64 => self.fixed64(value.unsigned()?, out),
+            Type::Sfixed32 => self.fixed32(i32::try_from(value.signed()?).ok()?.cast_unsigned(), out),
+            Type::Sfixed64 => self.fixed64(value.signed()?.cast_unsigned(), out),
+            _ => return None,
+        }
+        Some(())
+    }
+}
+
+/// Writes values given as text.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TextWriter<'t> {
+    pub(crate) tables: &'t Tables,
+    pub(crate) enums_in_any_case: bool,
+    /// Default values within a message are written too.
+    pub(crate) explicit: bool,
+}
+
+impl TextWriter<'_> {
+    /// Writes the value that `text` says; what is wrong with it otherwise.
+    pub(crate) fn put(self, kind: Type, slot: Slot, text: &str, out: &mut Vec<u8>) -> Result<(), String> {
+        let no = || format!("{} is no {}", quoted(text), self.tables.name(kind));
+        match kind {
+            Type::String => slot.bytes(text.as_bytes(), out),
+            Type::Bytes => slot.filled(out, |out| {
+                text::decode_base64(text, out)
+                    .then_some(())
+                    .ok_or_else(|| format!("{} is no base64", quoted(text)))
+            })?,
+            Type::Bool => match text {
+                "true" => slot.bool(true, out),
+                "false" => slot.bool(false, out),
+                _ => return Err(format!("{} is no bool; it is true or false", quoted(text))),
             },
-            K::Double | K::Float => self.put_double(text::parse_double(text).ok_or_else(no)?, out)?,
-            K::Enum(found) => {
-                let number = enum_number(found, text)
-                    .ok_or_else(|| format!("{text:?} is no value of {}", found.full_name()))?;
-                self.put_enum(number, out);
+            Type::Double | Type::Float => {
+                let value = text::parse_double(text).ok_or_else(no)?;
+                if !slot.real(kind, value, out) {
+                    return Err(self.misfit(kind, text.get(..40).unwrap_or(text)));
+                }
             }
-            K::Message(message) => return self.put_well_known(message.full_name(), text, out),
-            _ => self.put_int(text::parse_int(text).ok_or_else(no)?, out)?,
+            Type::Enum(id) => {
+                let found = self.tables.enumeration(id);
+                let number = self.enum_number(found, text).ok_or_else(|| no_value(found, text))?;
+                slot.enum_number(number, out);
+            }
+            Type::Message(_) | Type::Group(_) => return self.put_message(kind, slot, text, out),
+            _ => {
+                let value = text::parse_int(text).ok_or_else(no)?;
+                if !slot.integer(kind, value, out) {
+                    return Err(self.misfit(kind, &value.to_string()));
+                }
+            }
         }
         Ok(())
     }
 
-    fn put_well_known(&self, full_name: &str, text: &str, out: &mut Vec<u8>) -> Result<(), String> {
+    pub(crate) fn misfit(self, kind: Type, value: &str) -> String {
+        format!("{value} does not fit {}", self.tables.name(kind))
+    }
+
+    /// An enum value by name, or else by number.
+    pub(crate) fn enum_number(self, found: &EnumTable, text: &str) -> Option<i32> {
+        let named = if self.enums_in_any_case { found.number_in_any_case(text) } else { found.number(text) };
+        named.or_else(|| i32::try_from(text::parse_int(text)?.signed()?).ok())
+    }
+
+    fn put_message(self, kind: Type, slot: Slot, text: &str, out: &mut Vec<u8>) -> Result<(), String> {
         let pair = |out: &mut Vec<u8>, (seconds, nanos): (i64, i32)| {
-            self.put_message(out, |out| {
+            slot.filled(out, |out| {
                 for (number, value) in [(1, seconds), (2, i64::from(nanos))] {
-                    if value != 0 || !self.skip_default {
-                        put_tag(out, number, WireType::Varint);
-                        put_varint(out, value.cast_unsigned());
-                    }
+                    Slot::new(number, WireType::Varint, !self.explicit).varint(value.cast_unsigned(), out);
                 }
                 Ok(())
             })
         };
-        match WellKnown::of(full_name) {
-            Some(WellKnown::Timestamp) => pair(
-                out,
-                wkt::parse_timestamp(text)
-                    .ok_or_else(|| format!("{text:?} is no timestamp such as 2024-02-29T12:00:00Z"))?,
-            ),
-            Some(WellKnown::Duration) => pair(
-                out,
-                wkt::parse_duration(text).ok_or_else(|| format!("{text:?} is no duration such as 1.5s"))?,
-            ),
-            Some(WellKnown::FieldMask) => self.put_message(out, |out| put_mask(text, out)),
+        let Type::Message(id) = kind else { return Err(format!("text is no {}", self.tables.name(kind))) };
+        let message = self.tables.message(id);
+        match message.known {
+            Some(WellKnown::Timestamp) => {
+                let value = wkt::parse_timestamp(text);
+                pair(
+                    out,
+                    value.ok_or_else(|| {
+                        format!("{} is no timestamp such as 2024-02-29T12:00:00Z", quoted(text))
+                    })?,
+                )
+            }
+            Some(WellKnown::Duration) => {
+                let value = wkt::parse_duration(text);
+                pair(out, value.ok_or_else(|| format!("{} is no duration such as 1.5s", quoted(text)))?)
+            }
+            Some(WellKnown::FieldMask) => slot.filled(out, |out| put_mask(text, out)),
             // The oneof member `string_value` of google.protobuf.Value.
-            Some(WellKnown::Value) => self.put_message(out, |out| {
+            Some(WellKnown::Value) => slot.filled(out, |out| {
                 put_tag(out, 3, WireType::Len);
                 put_bytes(out, text.as_bytes());
                 Ok(())
             }),
-            _ => Err(format!("text is no {full_name}")),
+            Some(WellKnown::Wrapper) => match message.field(1) {
+                Some(value) => {
+                    let inside = if self.explicit { value.slot.always() } else { value.slot };
+                    slot.filled(out, |out| self.put(value.kind, inside, text, out))
+                }
+                None => Err(format!("text is no {}", message.full_name)),
+            },
+            _ => Err(format!("text is no {}", message.full_name)),
         }
     }
 }
 
-/// The paths of a google.protobuf.FieldMask, in JSON or proto spelling.
+pub(crate) fn no_value(found: &EnumTable, text: &str) -> String {
+    format!("{} is no value of {}", quoted(text), found.full_name)
+}
+
+/// The paths of a google.protobuf.FieldMask, in JSON spelling.
 fn put_mask(text: &str, out: &mut Vec<u8>) -> Result<(), String> {
     for path in text.split(',').filter(|path| !path.is_empty()) {
         let proto = wkt::mask_path_to_proto(path).ok_or_else(|| {
-            format!("{path:?} is no path of a field mask; write it in camel case, as fooBar")
+            format!("{} is no path of a field mask; write it in camel case, as fooBar", quoted(path))
         })?;
         put_tag(out, 1, WireType::Len);
         put_bytes(out, proto.as_bytes());
     }
     Ok(())
-}
-
-/// An enum value by name, or else by number.
-pub(crate) fn enum_number(found: &EnumDescriptor, text: &str) -> Option<i32> {
-    if let Some(value) = found.get_value_by_name(text) {
-        return Some(value.number());
-    }
-    i32::try_from(text::parse_int(text)?).ok()
-}
-
-/// What a kind is called in messages to people.
-pub(crate) fn name(kind: &K) -> &str {
-    match kind {
-        K::Double => "double",
-        K::Float => "float",
-        K::Int32 => "int32",
-        K::Int64 => "int64",
-        K::Uint32 => "uint32",
-        K::Uint64 => "uint64",
-        K::Sint32 => "sint32",
-        K::Sint64 => "sint64",
-        K::Fixed32 => "fixed32",
-        K::Fixed64 => "fixed64",
-        K::Sfixed32 => "sfixed32",
-        K::Sfixed64 => "sfixed64",
-        K::Bool => "bool",
-        K::String => "string",
-        K::Bytes => "bytes",
-        K::Enum(found) => found.full_name(),
-        K::Message(found) => found.full_name(),
-    }
 }

@@ -40,7 +40,7 @@ pub fn status_details_to_json(
     let decoded = RpcStatus::decode(status).unwrap_or_default();
     let message = if decoded.message.is_empty() { message } else { &decoded.message };
     out.extend_from_slice(format!("{{\"code\":{code},\"message\":").as_bytes());
-    put_string(message, out);
+    text::put_string(message, out);
     if !decoded.details.is_empty() {
         out.extend_from_slice(b",\"details\":[");
         for (index, detail) in decoded.details.iter().enumerate() {
@@ -61,13 +61,9 @@ fn put_detail(pool: &Pool, detail: &Any, options: WriteOptions, out: &mut Vec<u8
     if !matches!(written, Some(Ok(()))) {
         out.truncate(before);
         out.extend_from_slice(b"{\"@type\":");
-        put_string(&detail.type_url, out);
+        text::put_string(&detail.type_url, out);
         out.extend_from_slice(b",\"value\":\"");
         text::put_base64(&detail.value, out);
         out.extend_from_slice(b"\"}");
     }
-}
-
-fn put_string(text: &str, out: &mut Vec<u8>) {
-    serde_json::to_writer(out, text).expect("a string can be written to memory");
 }

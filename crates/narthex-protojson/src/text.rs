@@ -1,43 +1,69 @@
-//! Numbers, bytes and names as text: the string forms that ProtoJSON allows.
+//! Numbers, bytes and strings as text: the forms that ProtoJSON allows, and the ones it is written in.
+
+use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
+/// A whole number of at most 64 bits and a sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Integer {
+    pub(crate) negative: bool,
+    pub(crate) magnitude: u64,
+}
+
+impl Integer {
+    #[inline]
+    pub(crate) fn signed(self) -> Option<i64> {
+        if self.negative {
+            0_i64.checked_sub_unsigned(self.magnitude)
+        } else {
+            i64::try_from(self.magnitude).ok()
+        }
+    }
+
+    #[inline]
+    pub(crate) fn unsigned(self) -> Option<u64> {
+        (!self.negative || self.magnitude == 0).then_some(self.magnitude)
+    }
+}
+
+impl fmt::Display for Integer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", if self.negative { "-" } else { "" }, self.magnitude)
+    }
+}
+
 /// An integer in the grammar of JSON numbers, so also `1e3` and `2.0`; leading zeros are let through.
 ///
-/// Exact: nothing passes through a double. `None` if it is no whole number or has more than 20 digits.
-pub(crate) fn parse_int(text: &str) -> Option<i128> {
-    if let Ok(value) = text.parse::<i64>() {
-        return (!text.starts_with('+')).then_some(i128::from(value));
+/// Exact: nothing passes through a double. `None` if it is no whole number, or has more than 64 bits; however large the
+/// exponent is, no more is computed than that.
+pub(crate) fn parse_int(text: &str) -> Option<Integer> {
+    let (negative, unsigned) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+    if !unsigned.is_empty() && unsigned.len() < 20 && unsigned.bytes().all(|b| b.is_ascii_digit()) {
+        return Some(Integer { negative, magnitude: unsigned.parse().ok()? });
     }
     if !is_number(text) {
         return None;
     }
-    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
-    let (negative, mantissa) = mantissa.strip_prefix('-').map_or((false, mantissa), |rest| (true, rest));
+    let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let digits = format!("{whole}{fraction}");
     let significant = digits.trim_end_matches('0');
     if significant.is_empty() {
-        return Some(0);
+        return Some(Integer { negative, magnitude: 0 });
     }
     // An exponent too large for i32 cannot make a value of 20 digits out of anything but zero.
     let exponent: i32 = exponent.parse().ok()?;
     let dropped = i32::try_from(digits.len() - significant.len()).ok()?;
     let zeros = exponent.checked_sub(i32::try_from(fraction.len()).ok()?)?.checked_add(dropped)?;
     let significant = significant.trim_start_matches('0');
-    let zeros = usize::try_from(zeros).ok()?;
-    if zeros > 20 || significant.len() + zeros > 20 {
+    let zeros = u32::try_from(zeros).ok()?;
+    if zeros > 20 || significant.len() > 20 {
         return None;
     }
-    let value = significant.parse::<i128>().ok()? * 10_i128.pow(u32::try_from(zeros).ok()?);
-    Some(if negative { -value } else { value })
-}
-
-/// A whole double as an integer.
-#[expect(clippy::cast_possible_truncation, reason = "checked to be whole and far inside the range")]
-pub(crate) fn int_from_double(value: f64) -> Option<i128> {
-    (value.fract() == 0.0 && value.abs() < 1e20).then_some(value as i128)
+    let magnitude = significant.parse::<u64>().ok()?.checked_mul(10_u64.checked_pow(zeros)?)?;
+    Some(Integer { negative, magnitude })
 }
 
 /// A double in the grammar of JSON numbers, `NaN`, `Infinity` or `-Infinity`.
@@ -76,15 +102,101 @@ const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
 const STANDARD: GeneralPurpose = GeneralPurpose::new(&base64::alphabet::STANDARD, LENIENT);
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&base64::alphabet::URL_SAFE, LENIENT);
 
-/// Base64 in the standard or the URL-safe alphabet, with or without padding.
-pub(crate) fn parse_base64(text: &str) -> Option<Vec<u8>> {
+/// Appends what base64 says, in the standard or the URL-safe alphabet, with or without padding; false if it is none.
+pub(crate) fn decode_base64(text: &str, out: &mut Vec<u8>) -> bool {
     let engine = if text.contains(['-', '_']) { &URL_SAFE } else { &STANDARD };
-    engine.decode(text).ok()
+    engine.decode_vec(text, out).is_ok()
 }
 
 /// Appends base64 in the standard alphabet with padding.
 pub(crate) fn put_base64(bytes: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(STANDARD.encode(bytes).as_bytes());
+    let start = out.len();
+    out.resize(start + bytes.len().div_ceil(3) * 4, 0);
+    STANDARD.encode_slice(bytes, &mut out[start..]).expect("four characters for each three bytes are enough");
+}
+
+/// How many bytes of a JSON string are themselves: the offset of the first quotation mark, backslash or control
+/// character, or the length.
+#[inline]
+pub(crate) fn plain_prefix(bytes: &[u8]) -> usize {
+    let (words, tail) = bytes.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let special = special_bytes(u64::from_le_bytes(*word));
+        if special != 0 {
+            return index * 8 + special.trailing_zeros() as usize / 8;
+        }
+    }
+    let special = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
+    words.len() * 8 + tail.iter().position(special).unwrap_or(tail.len())
+}
+
+/// Sets the high bit of the first byte that is special, counted from the low end; bytes after it may be wrong.
+#[inline]
+fn special_bytes(word: u64) -> u64 {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGHS: u64 = ONES << 7;
+    let below = |limit: u64| word.wrapping_sub(ONES * limit) & !word;
+    let equals = |byte: u8| {
+        let zero_where_equal = word ^ (ONES * u64::from(byte));
+        zero_where_equal.wrapping_sub(ONES) & !zero_where_equal
+    };
+    (below(0x20) | equals(b'"') | equals(b'\\')) & HIGHS
+}
+
+/// Appends a JSON string.
+pub(crate) fn put_string(text: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    let mut rest = text.as_bytes();
+    loop {
+        let (plain, special) = rest.split_at(plain_prefix(rest));
+        out.extend_from_slice(plain);
+        let Some((byte, after)) = special.split_first() else { break };
+        put_escape(*byte, out);
+        rest = after;
+    }
+    out.push(b'"');
+}
+
+#[cold]
+fn put_escape(byte: u8, out: &mut Vec<u8>) {
+    let short = match byte {
+        b'"' | b'\\' => byte,
+        0x08 => b'b',
+        0x0c => b'f',
+        b'\n' => b'n',
+        b'\r' => b'r',
+        b'\t' => b't',
+        _ => {
+            let hex = |nibble: u8| b"0123456789abcdef"[usize::from(nibble)];
+            out.extend_from_slice(b"\\u00");
+            out.extend_from_slice(&[hex(byte >> 4), hex(byte & 15)]);
+            return;
+        }
+    };
+    out.extend_from_slice(&[b'\\', short]);
+}
+
+/// Appends an integer.
+#[inline]
+pub(crate) fn put_integer(value: impl itoa::Integer, out: &mut Vec<u8>) {
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+}
+
+/// Appends a finite float or double by the shortest text that reads back as the same; whole numbers without `.0`.
+#[inline]
+pub(crate) fn put_finite(value: impl zmij::Float, out: &mut Vec<u8>) {
+    let mut buffer = zmij::Buffer::new();
+    let text = buffer.format_finite(value);
+    out.extend_from_slice(text.strip_suffix(".0").unwrap_or(text).as_bytes());
+}
+
+/// A text as it is quoted in an error: in quotation marks, and not at any length.
+pub(crate) fn quoted(text: &str) -> String {
+    const LIMIT: usize = 80;
+    match text.char_indices().nth(LIMIT) {
+        Some((end, _)) => format!("{:?}...", &text[..end]),
+        None => format!("{text:?}"),
+    }
 }
 
 #[cfg(test)]
@@ -104,11 +216,27 @@ mod tests {
             ("9007199254740993.0", 9_007_199_254_740_993),
             ("18446744073709551615", i128::from(u64::MAX)),
         ] {
-            assert_eq!(parse_int(text), Some(expect), "{text}");
+            let found = parse_int(text).unwrap();
+            let value = i128::from(found.magnitude) * if found.negative { -1 } else { 1 };
+            assert_eq!(value, expect, "{text}");
         }
-        for text in
-            ["", "+1", " 1", "1 ", "1.", ".5", "0.5", "1e", "1e-1", "0x1", "1_0", "1e999999999999", "١"]
-        {
+        for text in [
+            "",
+            "+1",
+            " 1",
+            "1 ",
+            "1.",
+            ".5",
+            "0.5",
+            "1e",
+            "1e-1",
+            "0x1",
+            "1_0",
+            "1e999999999999",
+            "1e20",
+            "18446744073709551616",
+            "١",
+        ] {
             assert_eq!(parse_int(text), None, "{text}");
         }
     }
@@ -127,8 +255,43 @@ mod tests {
     #[test]
     fn base64_of_both_alphabets() {
         for text in ["+/A=", "+/A", "-_A", "-_A="] {
-            assert_eq!(parse_base64(text).as_deref(), Some(&[0xfb, 0xf0][..]), "{text}");
+            let mut bytes = Vec::new();
+            assert!(decode_base64(text, &mut bytes), "{text}");
+            assert_eq!(bytes, [0xfb, 0xf0], "{text}");
+            let mut back = b"x".to_vec();
+            put_base64(&bytes, &mut back);
+            assert_eq!(back, b"x+/A=");
         }
-        assert_eq!(parse_base64("a b"), None);
+        assert!(!decode_base64("a b", &mut Vec::new()));
+    }
+
+    #[test]
+    fn what_is_special_is_found_wherever_it_is() {
+        for length in 0..40 {
+            let plain = vec![b'~'; length];
+            assert_eq!(plain_prefix(&plain), length);
+            for (at, special) in (0..length).flat_map(|at| [(at, b'"'), (at, b'\\'), (at, 0), (at, 0x1f)]) {
+                let mut bytes = plain.clone();
+                bytes[at] = special;
+                assert_eq!(plain_prefix(&bytes), at, "{special} in {length}");
+            }
+        }
+        // What is above ASCII, a space, and the neighbours of what is special are not.
+        assert_eq!(plain_prefix(b" !#[]\x7f\x80\xff\xa2\xdc\x9f"), 11);
+    }
+
+    #[test]
+    fn strings_are_as_serde_json_writes_them() {
+        for text in ["", "plain", "a\"\\/\u{8}\u{c}\n\r\t\u{0}\u{1f}\u{7f}", "é😀\u{2028}"] {
+            let mut out = Vec::new();
+            put_string(text, &mut out);
+            assert_eq!(out, serde_json::to_vec(text).unwrap());
+        }
+    }
+
+    #[test]
+    fn long_texts_are_quoted_in_part() {
+        assert_eq!(quoted("a\"b"), r#""a\"b""#);
+        assert!(quoted(&"é".repeat(100)).ends_with("é\"..."));
     }
 }

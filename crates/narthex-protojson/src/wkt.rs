@@ -1,5 +1,7 @@
 //! The well-known types with a JSON form of their own, and the text of timestamps, durations and field masks.
 
+use crate::text;
+
 /// A message type whose JSON is not an object of its fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names of protobuf's own types")]
@@ -53,14 +55,20 @@ pub(crate) fn parse_duration(text: &str) -> Option<(i64, i32)> {
     Some(if negative { (-seconds, -nanos) } else { (seconds, nanos) })
 }
 
-/// (1, 500000000) => `1.500s`; `None` if it is out of range or the signs differ.
-pub(crate) fn format_duration(seconds: i64, nanos: i32) -> Option<String> {
+/// Appends (1, 500000000) as `"1.500s"`; `None` if it is out of range or the signs differ.
+pub(crate) fn put_duration(seconds: i64, nanos: i32, out: &mut Vec<u8>) -> Option<()> {
     let signs_differ = (seconds > 0 && nanos < 0) || (seconds < 0 && nanos > 0);
     if seconds.abs_diff(0) > MAX_DURATION.cast_unsigned() || nanos.abs_diff(0) > 999_999_999 || signs_differ {
         return None;
     }
-    let sign = if seconds < 0 || nanos < 0 { "-" } else { "" };
-    Some(format!("{sign}{}{}s", seconds.abs(), fraction(nanos.abs_diff(0))))
+    out.push(b'"');
+    if seconds < 0 || nanos < 0 {
+        out.push(b'-');
+    }
+    text::put_integer(seconds.abs_diff(0), out);
+    put_fraction(nanos.abs_diff(0), out);
+    out.extend_from_slice(b"s\"");
+    Some(())
 }
 
 /// RFC 3339 as ProtoJSON has it: upper-case `T` and `Z`, an offset or `Z`, at most nine digits of fraction.
@@ -94,16 +102,31 @@ pub(crate) fn parse_timestamp(text: &str) -> Option<(i64, i32)> {
     (MIN_TIMESTAMP..=MAX_TIMESTAMP).contains(&seconds).then_some((seconds, nanos))
 }
 
-/// Seconds and nanoseconds since 1970 as `YYYY-MM-DDThh:mm:ss[.fff]Z`; `None` outside the years 1 to 9999.
-pub(crate) fn format_timestamp(seconds: i64, nanos: i32) -> Option<String> {
+/// Appends seconds and nanoseconds since 1970 as `"YYYY-MM-DDThh:mm:ss[.fff]Z"`; `None` outside the years 1 to 9999.
+pub(crate) fn put_timestamp(seconds: i64, nanos: i32, out: &mut Vec<u8>) -> Option<()> {
     if !(MIN_TIMESTAMP..=MAX_TIMESTAMP).contains(&seconds) || !(0..1_000_000_000).contains(&nanos) {
         return None;
     }
     let (year, month, day) = civil_from_days(seconds.div_euclid(86_400));
     let of_day = seconds.rem_euclid(86_400);
-    let (hour, minute, second) = (of_day / 3_600, of_day / 60 % 60, of_day % 60);
-    let fraction = fraction(nanos.abs_diff(0));
-    Some(format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z"))
+    let mut text = *b"\"0000-00-00T00:00:00";
+    for (at, value) in [
+        (1, year / 100),
+        (3, year % 100),
+        (6, month),
+        (9, day),
+        (12, of_day / 3_600),
+        (15, of_day / 60 % 60),
+        (18, of_day % 60),
+    ] {
+        let [value, ..] = value.to_le_bytes();
+        text[at] += value / 10;
+        text[at + 1] += value % 10;
+    }
+    out.extend_from_slice(&text);
+    put_fraction(nanos.abs_diff(0), out);
+    out.extend_from_slice(b"Z\"");
+    Some(())
 }
 
 /// `+01:30` => 5400, `Z` => 0.
@@ -133,14 +156,21 @@ fn parse_fraction(digits: &str) -> Option<i32> {
     Some(value * 10_i32.pow(scale))
 }
 
-/// Nanoseconds with 0, 3, 6 or 9 digits.
-fn fraction(nanos: u32) -> String {
-    match nanos {
-        0 => String::new(),
-        n if n % 1_000_000 == 0 => format!(".{:03}", n / 1_000_000),
-        n if n % 1_000 == 0 => format!(".{:06}", n / 1_000),
-        n => format!(".{n:09}"),
+/// Appends nanoseconds as a fraction of 0, 3, 6 or 9 digits.
+fn put_fraction(nanos: u32, out: &mut Vec<u8>) {
+    let (mut value, digits) = match nanos {
+        0 => return,
+        n if n % 1_000_000 == 0 => (n / 1_000_000, 3),
+        n if n % 1_000 == 0 => (n / 1_000, 6),
+        n => (n, 9),
+    };
+    let mut text = *b".000000000";
+    for byte in text[1..=digits].iter_mut().rev() {
+        let [digit, ..] = (value % 10).to_le_bytes();
+        *byte += digit;
+        value /= 10;
     }
+    out.extend_from_slice(&text[..=digits]);
 }
 
 fn days_in_month(year: i64, month: i64) -> i64 {
@@ -222,7 +252,9 @@ mod tests {
             ("1969-12-31T23:59:59.000001Z", -1, 1_000),
         ] {
             assert_eq!(parse_timestamp(text), Some((seconds, nanos)), "{text}");
-            assert_eq!(format_timestamp(seconds, nanos).as_deref(), Some(text));
+            let mut out = Vec::new();
+            put_timestamp(seconds, nanos, &mut out).unwrap();
+            assert_eq!(out, format!("\"{text}\"").into_bytes());
         }
         assert_eq!(parse_timestamp("2020-01-01T01:30:00+01:30"), parse_timestamp("2020-01-01T00:00:00Z"));
     }
@@ -257,13 +289,15 @@ mod tests {
             ("-315576000000.999999999s", -MAX_DURATION, -999_999_999),
         ] {
             assert_eq!(parse_duration(text), Some((seconds, nanos)), "{text}");
-            assert_eq!(format_duration(seconds, nanos).as_deref(), Some(text));
+            let mut out = Vec::new();
+            put_duration(seconds, nanos, &mut out).unwrap();
+            assert_eq!(out, format!("\"{text}\"").into_bytes());
         }
         for text in ["", "s", "1", "1.s", ".5s", "+1s", "1 s", "--1s", "1h", "315576000001s", "1.0000000001s"]
         {
             assert_eq!(parse_duration(text), None, "{text}");
         }
-        assert_eq!(format_duration(1, -1), None);
+        assert_eq!(put_duration(1, -1, &mut Vec::new()), None);
     }
 
     #[test]

@@ -91,7 +91,7 @@ impl Options {
     /// Not its errors, which stay google.rpc.Status; templates as Envoy reads them are [`Rules::envoy`](crate::Rules::envoy).
     pub fn envoy() -> Self {
         Self {
-            read: ReadOptions { ignore_unknown: true },
+            read: ReadOptions { ignore_unknown: true, ..ReadOptions::default() },
             query_beside_body: true,
             unescape: Unescape::ExceptReserved,
             literal_escapes: true,

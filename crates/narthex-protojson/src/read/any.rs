@@ -1,75 +1,108 @@
 //! google.protobuf.Any: an object whose `@type` says what the other members mean.
 
-use serde::de::value::MapDeserializer;
-use serde::de::{Error as _, IgnoredAny, MapAccess};
+use super::Reader;
+use super::failure::{Failure, Result, Step};
+use super::members::{Name, Seen};
+use super::value::Null;
+use crate::scalar::Slot;
+use crate::table::{MessageId, Type};
+use crate::wire::{self, WireType, put_bytes, put_tag};
 
-use super::{Null, OneSeed, Reader, Step, fields};
-use crate::scalar::Target;
-use crate::wire::{WireType, put_bytes, put_tag, put_with_len};
-use crate::wkt::WellKnown;
+const TYPE: &str = "@type";
 
-/// Writes the contents of an Any.
-///
-/// Members before `@type` cannot be read until the type is known, so they and all that follow are kept; usually
-/// `@type` comes first and nothing is.
-pub(super) fn read_any<'de, A: MapAccess<'de>>(
-    reader: &Reader<'_>,
-    mut map: A,
-    out: &mut Vec<u8>,
-) -> Result<(), A::Error> {
-    let Some(first) = map.next_key::<String>()? else { return Ok(()) };
-    if first == "@type" {
-        let url: String = map.next_value()?;
-        return read_typed(reader, &url, map, out);
+impl Reader<'_> {
+    /// Writes the contents of an Any.
+    ///
+    /// Members mean nothing before the type is known, and `@type` may come last: then the object is passed over to find
+    /// it, and read again. Usually it comes first.
+    pub(super) fn any(&mut self) -> Result<()> {
+        let start = self.scan.position();
+        let Some((url, at)) = self.type_url()? else { return Ok(()) };
+        self.scan.rewind(start);
+        let name = url.rsplit_once('/').map(|(_, name)| name);
+        let id = name.and_then(|name| self.tables().find(name)).ok_or_else(|| {
+            let url = crate::text::quoted(&url);
+            Failure::new(at, format!("the type {url} of an Any is not known to this server"))
+        })?;
+        put_tag(&mut self.out, 1, WireType::Len);
+        put_bytes(&mut self.out, url.as_bytes());
+        put_tag(&mut self.out, 2, WireType::Len);
+        let length = wire::open_len(&mut self.out);
+        // Parsers get it as bytes, and parse it anew.
+        let outer = std::mem::replace(&mut self.depth, 0);
+        self.any_members(id, &url)?;
+        self.depth = outer;
+        wire::close_len(&mut self.out, length);
+        Ok(())
     }
-    let mut kept = vec![(first, map.next_value::<serde_json::Value>()?)];
-    while let Some(entry) = map.next_entry()? {
-        kept.push(entry);
-    }
-    let Some(at) = kept.iter().position(|(key, _)| key == "@type") else {
-        return Err(A::Error::custom(
-            "an Any needs an \"@type\" such as \"type.googleapis.com/pkg.Message\"",
-        ));
-    };
-    let (_, url) = kept.remove(at);
-    let url = url.as_str().ok_or_else(|| A::Error::custom("\"@type\" is a string"))?;
-    let rest = MapDeserializer::<_, serde_json::Error>::new(kept.into_iter());
-    read_typed(reader, url, rest, out).map_err(A::Error::custom)
-}
 
-fn read_typed<'de, A: MapAccess<'de>>(
-    reader: &Reader<'_>,
-    url: &str,
-    mut map: A,
-    out: &mut Vec<u8>,
-) -> Result<(), A::Error> {
-    let name = url.rsplit_once('/').map(|(_, name)| name);
-    let message = name
-        .and_then(|name| reader.pool.get_message_by_name(name))
-        .ok_or_else(|| A::Error::custom(format!("the type {url:?} of an Any is not known to this server")))?;
-    put_tag(out, 1, WireType::Len);
-    put_bytes(out, url.as_bytes());
-    put_tag(out, 2, WireType::Len);
-    let value = |out: &mut Vec<u8>| {
-        if WellKnown::of(message.full_name()).is_none() {
-            return fields::read_fields(reader, &message, map, out);
-        }
-        let target = Target::new(prost_reflect::Kind::Message(message.clone()), None);
-        let mut seen = false;
-        while let Some(key) = map.next_key::<String>()? {
-            if key == "value" && !seen {
-                seen = true;
-                map.next_value_seed(OneSeed { reader, target: &target, null: Null::Refused, out })
-                    .inspect_err(|_| reader.failed_in(Step::Name(key)))?;
-            } else if reader.options.ignore_unknown && key != "value" {
-                map.next_value::<IgnoredAny>()?;
-            } else {
-                return Err(A::Error::custom(format!(
-                    "an Any of {url:?} has no field {key:?}, or has it twice"
-                )));
+    /// Passes over the object as far as its `@type`, which it returns with its place; `None` if the object is empty.
+    fn type_url(&mut self) -> Result<Option<(String, usize)>> {
+        let mut found = None;
+        let mut is_empty = true;
+        let nesting = self.nesting + 1;
+        let start = self.scan.position();
+        self.scan.expect(b'{')?;
+        let mut more = !self.scan.eat(b'}');
+        while more {
+            is_empty = false;
+            let name = self.scan.string()?.decoded()?;
+            self.scan.expect(b':')?;
+            if name == TYPE {
+                if self.scan.peek() != Some(b'"') {
+                    return Err(self.mismatch("type of an Any").within(Step::Name(TYPE.to_owned())));
+                }
+                let raw = self.scan.string()?;
+                found = Some((raw.decoded()?.into_owned(), raw.at - 1));
+                break;
             }
+            self.scan.skip(nesting)?;
+            more = self.scan.another(b'}')?;
         }
-        if seen { Ok(()) } else { Err(A::Error::custom(format!("an Any of {url:?} needs a \"value\""))) }
-    };
-    reader.unnested(|| put_with_len(out, value))
+        if found.is_none() && !is_empty {
+            let message = "an Any needs an \"@type\" such as \"type.googleapis.com/pkg.Message\"";
+            return Err(Failure::new(start, message));
+        }
+        Ok(found)
+    }
+
+    /// Reads the other members: the fields of the message, or the `value` of a type with a JSON form of its own.
+    fn any_members(&mut self, id: MessageId, url: &str) -> Result<()> {
+        let message = self.tables().message(id);
+        let mut seen = Seen::default();
+        let mut has_type = false;
+        let mut has_value = false;
+        self.items(b'{', b'}', |reader| {
+            reader.scan.peek();
+            let at = reader.scan.position();
+            // No field is called `@type`, unless its JSON name says so; then the Any's own has precedence.
+            let name = match reader.member_name(message, seen.next_guess)? {
+                Name::Field(index)
+                    if message.known.is_none() && &*message.fields[index].json_name != TYPE =>
+                {
+                    return reader.member(message, index, at, &mut seen);
+                }
+                Name::Field(index) => message.fields[index].json_name.to_string(),
+                Name::Unknown(name) => name,
+            };
+            if name == TYPE {
+                if std::mem::replace(&mut has_type, true) {
+                    return Err(Failure::new(at, "it is given twice").within(Step::Name(name)));
+                }
+                return reader.scan.skip(reader.nesting);
+            }
+            if message.known.is_some() && name == "value" {
+                if std::mem::replace(&mut has_value, true) {
+                    return Err(Failure::new(at, "it is given twice").within(Step::Name(name)));
+                }
+                let value = reader.value(Type::Message(id), Slot::BARE, Null::Refused);
+                return value.map(drop).map_err(|failure| failure.within(Step::Name(name)));
+            }
+            reader.unknown(message, &name, at)
+        })?;
+        if message.known.is_some() && !has_value {
+            return Err(self.failure(format!("an Any of {} needs a \"value\"", crate::text::quoted(url))));
+        }
+        Ok(())
+    }
 }

@@ -1,32 +1,36 @@
 //! ProtoJSON text to protobuf wire.
 //!
-//! `serde_json` reads the text, the visitors here write the wire as they are called: there is no tree in between, save
-//! for an Any whose `@type` is not its first member. Stricter than the specification asks in one place: a member given
-//! twice is refused, also when spelled once as the JSON and once as the proto name.
+//! The text is read once, from front to back, and the wire is written as it is read: there is no tree in between, and
+//! nothing is allocated but the wire. Stricter than the specification asks in one place: a member given twice is refused,
+//! also when spelled once as the JSON and once as the proto name.
+//!
+//! Bad input is bounded by its own length: messages nest 100 deep (protobuf's own limit), lists and objects 200; a number
+//! is never computed to more digits than its type has; an error quotes at most 80 characters of the text.
 
 mod any;
-mod fields;
+mod dynamic;
+mod failure;
+mod members;
+mod scan;
 mod value;
-
-use std::cell::{Cell, RefCell};
-use std::fmt;
-
-use prost_reflect::{DescriptorPool, Kind as K};
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use crate::error::ReadError;
 use crate::handle::{Field, Message};
-use crate::scalar::{Target, enum_number, name};
-use crate::text;
-use crate::wire::{MAX_DEPTH, TOO_DEEP};
-use crate::wkt::WellKnown;
-use value::ValueSeed;
+use crate::scalar::{Slot, TextWriter};
+use crate::table::{Tables, Type};
+use crate::wire::{self, MAX_DEPTH, TOO_DEEP};
+use failure::{Failure, Result, Step};
+pub(crate) use scan::MAX_NESTING;
+use scan::Scanner;
+use value::Null;
 
 /// How JSON is read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ReadOptions {
     /// Leave out members and enum names nobody knows, instead of refusing them.
     pub ignore_unknown: bool,
+    /// Find `COLOUR_DARK_RED` for `colour_dark_red` and `colour-dark-red`, too.
+    pub enums_in_any_case: bool,
 }
 
 /// Appends the wire form of a message given in its JSON form.
@@ -34,17 +38,15 @@ pub struct ReadOptions {
 /// # Errors
 ///
 /// If the text is not JSON, is not the JSON form of `message`, or nests messages deeper than protobuf's parsers read
-/// (100): with line, column, and the path within the message.
+/// (100): with line, column, and the path within the message. `out` is then as it was.
 pub fn json_to_wire(
     message: &Message,
     json: &[u8],
     options: &ReadOptions,
     out: &mut Vec<u8>,
-) -> Result<(), ReadError> {
-    let reader = Reader::new(message.0.parent_pool(), options);
-    let target = Target::new(K::Message(message.0.clone()), None);
-    reader.run(json, |reader, json| {
-        OneSeed { reader, target: &target, null: Null::Refused, out }.deserialize(json).map(drop)
+) -> std::result::Result<(), ReadError> {
+    run(message.tables(), json, *options, out, |reader| {
+        reader.value(Type::Message(message.id()), Slot::BARE, Null::Refused).map(drop)
     })
 }
 
@@ -60,242 +62,120 @@ pub fn field_json_to_wire(
     json: &[u8],
     options: &ReadOptions,
     out: &mut Vec<u8>,
-) -> Result<(), ReadError> {
-    let reader = Reader::new(field.0.parent_pool(), options);
-    let shape = fields::Shape::of_field(field.0.clone());
-    reader.run(json, |reader, json| {
-        let read = fields::FieldSeed { reader, shape: &shape, out }.deserialize(json);
-        read.map(drop).inspect_err(|_| reader.failed_in(shape.step()))
+) -> std::result::Result<(), ReadError> {
+    let table = field.table();
+    run(field.tables(), json, *options, out, |reader| {
+        let read = reader.field(table);
+        read.map(drop).map_err(|failure| failure.within(Step::Name(table.json_name.to_string())))
     })
 }
 
-type Json<'r, 'de> = &'r mut serde_json::Deserializer<serde_json::de::SliceRead<'de>>;
+fn run<'t>(
+    tables: &'t Tables,
+    json: &'t [u8],
+    options: ReadOptions,
+    out: &mut Vec<u8>,
+    read: impl FnOnce(&mut Reader<'t>) -> Result<()>,
+) -> std::result::Result<(), ReadError> {
+    // Once for the whole text, so that no string has to be looked at again.
+    let text = str::from_utf8(json)
+        .map_err(|error| Failure::new(error.valid_up_to(), "the text is no UTF-8").in_text(json))?;
+    let before = out.len();
+    // The buffer is the reader's as long as it reads: one indirection less for each byte written.
+    let mut reader = Reader::new(tables, text, options, std::mem::take(out));
+    let result = read(&mut reader).and_then(|()| reader.scan.end());
+    *out = reader.out;
+    result.map_err(|failure| {
+        out.truncate(before);
+        failure.in_text(json)
+    })
+}
 
-/// What all visitors of one text share.
-struct Reader<'a> {
-    pool: &'a DescriptorPool,
-    options: &'a ReadOptions,
-    /// The way to where reading failed, innermost step first; nothing is kept while all goes well.
-    path: RefCell<Vec<Step>>,
+/// Reads one text.
+struct Reader<'t> {
+    scan: Scanner<'t>,
+    text: TextWriter<'t>,
+    ignore_unknown: bool,
+    out: Vec<u8>,
     /// How many messages the one being written is nested in.
-    depth: Cell<usize>,
+    depth: usize,
+    /// How many lists and objects of the text are open.
+    nesting: usize,
 }
 
-enum Step {
-    Name(String),
-    Index(usize),
-    Key(String),
-}
-
-impl<'a> Reader<'a> {
-    fn new(pool: &'a DescriptorPool, options: &'a ReadOptions) -> Self {
-        Self { pool, options, path: RefCell::new(Vec::new()), depth: Cell::new(0) }
-    }
-
-    fn run(
-        &self,
-        json: &[u8],
-        read: impl FnOnce(&Self, Json<'_, '_>) -> Result<(), serde_json::Error>,
-    ) -> Result<(), ReadError> {
-        let mut deserializer = serde_json::Deserializer::from_slice(json);
-        read(self, &mut deserializer).and_then(|()| deserializer.end()).map_err(|error| self.located(&error))
-    }
-
-    /// Reads what is nested as a message in the one being written.
-    fn nested<T, E: serde::de::Error>(&self, read: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-        let outer = self.depth.get();
-        if outer == MAX_DEPTH {
-            return Err(E::custom(TOO_DEEP));
+impl<'t> Reader<'t> {
+    fn new(tables: &'t Tables, text: &'t str, options: ReadOptions, mut out: Vec<u8>) -> Self {
+        // Wire is rarely longer than its JSON; what is long grows as it goes, in case most of it is left out.
+        out.reserve(text.len().min(4096));
+        let enums_in_any_case = options.enums_in_any_case;
+        Self {
+            scan: Scanner::new(text),
+            text: TextWriter { tables, enums_in_any_case, explicit: false },
+            ignore_unknown: options.ignore_unknown,
+            out,
+            depth: 0,
+            nesting: 0,
         }
-        self.depth.set(outer + 1);
-        let result = read();
-        self.depth.set(outer);
-        result
     }
 
-    /// Reads a message that parsers get as bytes, and parse anew.
-    fn unnested<T>(&self, read: impl FnOnce() -> T) -> T {
-        let outer = self.depth.replace(0);
-        let result = read();
-        self.depth.set(outer);
-        result
+    fn tables(&self) -> &'t Tables {
+        self.text.tables
     }
 
-    fn failed_in(&self, step: Step) {
-        self.path.borrow_mut().push(step);
-    }
-
-    fn located(&self, error: &serde_json::Error) -> ReadError {
-        let (line, column) = (error.line(), error.column());
-        let message = error.to_string();
-        let place = format!(" at line {line} column {column}");
-        let message = message.strip_suffix(&place).unwrap_or(&message).to_owned();
-        let mut path = String::new();
-        for step in self.path.borrow().iter().rev() {
-            match step {
-                Step::Name(name) if path.is_empty() => path.push_str(name),
-                Step::Name(name) => path.extend([".", name]),
-                Step::Index(index) => path.extend(["[", &index.to_string(), "]"]),
-                Step::Key(key) => path.extend(["[", &format!("{key:?}"), "]"]),
-            }
+    /// Writes what `fill` reads as a message in `slot`.
+    #[inline]
+    fn message(&mut self, kind: Type, slot: Slot, fill: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        if slot.is_bare() {
+            return fill(self);
         }
-        ReadError { line, column, path, message }
-    }
-}
-
-/// What a JSON `null` means where a value is read.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Null {
-    /// The field is not set.
-    Unset,
-    /// It is no value (an element of a list, a value of a map, the message itself).
-    Refused,
-}
-
-/// Reads one value that is no list and no map; says whether it wrote something.
-struct OneSeed<'a> {
-    reader: &'a Reader<'a>,
-    target: &'a Target,
-    null: Null,
-    out: &'a mut Vec<u8>,
-}
-
-impl<'de> DeserializeSeed<'de> for OneSeed<'_> {
-    type Value = bool;
-
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<bool, D::Error> {
-        let reader = self.reader;
-        if self.target.nests() { reader.nested(|| self.read(json)) } else { self.read(json) }
-    }
-}
-
-impl<'de> OneSeed<'_> {
-    fn read<D: Deserializer<'de>>(self, json: D) -> Result<bool, D::Error> {
-        if self.well_known() == Some(WellKnown::Value) {
-            let reader = self.reader;
-            self.target.put_message(self.out, |out| ValueSeed { reader, out }.deserialize(json))?;
-            return Ok(true);
-        }
-        json.deserialize_any(self)
-    }
-}
-
-impl OneSeed<'_> {
-    fn well_known(&self) -> Option<WellKnown> {
-        self.target.kind.as_message().and_then(|message| WellKnown::of(message.full_name()))
-    }
-
-    fn int<E: serde::de::Error>(self, value: i128) -> Result<bool, E> {
-        if let K::Enum(_) = &self.target.kind {
-            let number = i32::try_from(value).map_err(|_| E::custom(format!("{value} is no enum number")))?;
-            self.target.put_enum(number, self.out);
+        self.descend()?;
+        slot.put_tag(&mut self.out);
+        if let Type::Group(_) = kind {
+            fill(self)?;
+            slot.put_end_tag(&mut self.out);
         } else {
-            self.target.put_int(value, self.out).map_err(E::custom)?;
+            let start = wire::open_len(&mut self.out);
+            fill(self)?;
+            wire::close_len(&mut self.out, start);
         }
-        Ok(true)
-    }
-}
-
-impl<'de> Visitor<'de> for OneSeed<'_> {
-    type Value = bool;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(name(&self.target.kind))
+        self.depth -= 1;
+        Ok(())
     }
 
-    fn visit_unit<E: serde::de::Error>(self) -> Result<bool, E> {
-        match &self.target.kind {
-            K::Enum(found) if found.full_name() == "google.protobuf.NullValue" => {
-                self.target.put_enum(0, self.out);
-                Ok(true)
+    /// One message deeper. A failure ends all reading, so nobody counts back after one.
+    #[inline]
+    fn descend(&mut self) -> Result<()> {
+        if self.depth == MAX_DEPTH {
+            return Err(self.failure(TOO_DEEP));
+        }
+        self.depth += 1;
+        Ok(())
+    }
+
+    /// Reads what is between the brackets of a list or object: `item` is called for each element or member.
+    #[inline]
+    fn items(&mut self, open: u8, close: u8, mut item: impl FnMut(&mut Self) -> Result<()>) -> Result<()> {
+        self.scan.expect(open)?;
+        if self.nesting == MAX_NESTING {
+            return Err(self.scan.too_nested());
+        }
+        if self.scan.eat(close) {
+            return Ok(());
+        }
+        self.nesting += 1;
+        loop {
+            item(self)?;
+            if !self.scan.another(close)? {
+                self.nesting -= 1;
+                return Ok(());
             }
-            _ if self.null == Null::Unset => Ok(false),
-            kind => Err(E::custom(format!("null is no {}", name(kind)))),
-        }
-    }
-
-    fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<bool, E> {
-        if !matches!(self.target.kind, K::Bool) {
-            return Err(E::invalid_type(serde::de::Unexpected::Bool(value), &self));
-        }
-        self.target.put_bool(value, self.out);
-        Ok(true)
-    }
-
-    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<bool, E> {
-        match self.target.kind {
-            #[expect(clippy::cast_precision_loss, reason = "the nearest double is what is wanted")]
-            K::Double | K::Float => self.visit_f64(value as f64),
-            K::Bool | K::String | K::Bytes | K::Message(_) => {
-                Err(E::invalid_type(serde::de::Unexpected::Signed(value), &self))
-            }
-            _ => self.int(i128::from(value)),
         }
     }
 
-    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<bool, E> {
-        match self.target.kind {
-            #[expect(clippy::cast_precision_loss, reason = "the nearest double is what is wanted")]
-            K::Double | K::Float => self.visit_f64(value as f64),
-            K::Bool | K::String | K::Bytes | K::Message(_) => {
-                Err(E::invalid_type(serde::de::Unexpected::Unsigned(value), &self))
-            }
-            _ => self.int(i128::from(value)),
-        }
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<bool, E> {
-        match self.target.kind {
-            K::Double | K::Float => {
-                self.target.put_double(value, self.out).map_err(E::custom)?;
-                Ok(true)
-            }
-            K::Bool | K::String | K::Bytes | K::Message(_) => {
-                Err(E::invalid_type(serde::de::Unexpected::Float(value), &self))
-            }
-            _ => match text::int_from_double(value) {
-                Some(whole) => self.int(whole),
-                None => Err(E::custom(format!("{value} is no {}", name(&self.target.kind)))),
-            },
-        }
-    }
-
-    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<bool, E> {
-        match &self.target.kind {
-            K::Bool => return Err(E::invalid_type(serde::de::Unexpected::Str(value), &self)),
-            K::Enum(found) if self.reader.options.ignore_unknown && enum_number(found, value).is_none() => {
-                return Ok(false);
-            }
-            _ => self.target.put_text(value, self.out).map_err(E::custom)?,
-        }
-        Ok(true)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<bool, A::Error> {
-        if self.well_known() != Some(WellKnown::ListValue) {
-            return Err(A::Error::invalid_type(serde::de::Unexpected::Seq, &self));
-        }
-        self.target.put_message(self.out, |out| value::read_list(self.reader, seq, out))?;
-        Ok(true)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<bool, A::Error> {
-        let K::Message(message) = &self.target.kind else {
-            return Err(A::Error::invalid_type(serde::de::Unexpected::Map, &self));
-        };
-        let reader = self.reader;
-        match WellKnown::of(message.full_name()) {
-            None | Some(WellKnown::Empty) => {
-                self.target.put_message(self.out, |out| fields::read_fields(reader, message, map, out))?;
-            }
-            Some(WellKnown::Struct) => {
-                self.target.put_message(self.out, |out| value::read_struct(reader, map, out))?;
-            }
-            Some(WellKnown::Any) => {
-                self.target.put_message(self.out, |out| any::read_any(reader, map, out))?;
-            }
-            Some(_) => return Err(A::Error::invalid_type(serde::de::Unexpected::Map, &self)),
-        }
-        Ok(true)
+    /// A failure where the scanner stands.
+    #[cold]
+    fn failure(&mut self, message: impl Into<String>) -> Failure {
+        self.scan.peek();
+        Failure::new(self.scan.position(), message)
     }
 }

@@ -1,134 +1,187 @@
-//! google.protobuf.Value, Struct and `ListValue`: any JSON.
+//! One JSON value that is no list and no map: scalars, enums, and which messages are read how.
 
-use std::fmt;
+use super::failure::{Failure, Result};
+use super::{Reader, scan};
+use crate::scalar::{Slot, no_value};
+use crate::table::{EnumId, MessageId, Type};
+use crate::text;
+use crate::wkt::WellKnown;
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-
-use super::{Reader, Step};
-use crate::wire::{WireType, put_bytes, put_tag, put_varint, put_with_len};
-
-/// Writes the contents of a google.protobuf.Value: one member of its oneof.
-pub(super) struct ValueSeed<'a> {
-    pub(super) reader: &'a Reader<'a>,
-    pub(super) out: &'a mut Vec<u8>,
+/// What a JSON `null` means where a value is read.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Null {
+    /// The field is not set.
+    Unset,
+    /// It is no value (an element of a list, a value of a map, the message itself).
+    Refused,
 }
 
-impl<'de> DeserializeSeed<'de> for ValueSeed<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
-        json.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for ValueSeed<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        put_tag(self.out, 1, WireType::Varint);
-        put_varint(self.out, 0);
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<(), E> {
-        put_tag(self.out, 2, WireType::Fixed64);
-        self.out.extend_from_slice(&value.to_le_bytes());
-        Ok(())
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "a Value's number is a double")]
-    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<(), E> {
-        self.visit_f64(value as f64)
+impl Reader<'_> {
+    /// Reads one value; says whether it wrote something.
+    #[inline]
+    pub(super) fn value(&mut self, kind: Type, slot: Slot, null: Null) -> Result<bool> {
+        let first = self.scan.peek();
+        if first == Some(b'n') {
+            return self.null(kind, slot, null);
+        }
+        match (kind, first) {
+            (Type::String, Some(b'"')) => self.string(slot)?,
+            (Type::Bool, Some(b't')) => {
+                self.scan.literal("true")?;
+                slot.bool(true, &mut self.out);
+            }
+            (Type::Bool, Some(b'f')) => {
+                self.scan.literal("false")?;
+                slot.bool(false, &mut self.out);
+            }
+            (Type::Message(id) | Type::Group(id), Some(_)) => self.message_value(kind, id, slot)?,
+            (Type::Enum(id), Some(b'"')) => return self.enum_name(id, slot),
+            (Type::String | Type::Bool, _) => return Err(self.mismatch(self.tables().name(kind))),
+            (_, Some(b'"')) => self.text_value(kind, slot)?,
+            (Type::Float | Type::Double, Some(b'-' | b'0'..=b'9')) => self.real(kind, slot)?,
+            (Type::Bytes, _) => return Err(self.mismatch(self.tables().name(kind))),
+            (_, Some(b'-' | b'0'..=b'9')) => self.integer(kind, slot)?,
+            _ => return Err(self.mismatch(self.tables().name(kind))),
+        }
+        Ok(true)
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "a Value's number is a double")]
-    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<(), E> {
-        self.visit_f64(value as f64)
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<(), E> {
-        put_tag(self.out, 3, WireType::Len);
-        put_bytes(self.out, value.as_bytes());
-        Ok(())
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
-        put_tag(self.out, 4, WireType::Varint);
-        put_varint(self.out, u64::from(value));
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
-        let Self { reader, out } = self;
-        put_tag(out, 5, WireType::Len);
-        reader.nested(|| put_with_len(out, |out| read_struct(reader, map, out)))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<(), A::Error> {
-        let Self { reader, out } = self;
-        put_tag(out, 6, WireType::Len);
-        reader.nested(|| put_with_len(out, |out| read_list(reader, seq, out)))
-    }
-}
-
-/// Writes the contents of a google.protobuf.Struct.
-pub(super) fn read_struct<'de, A: MapAccess<'de>>(
-    reader: &Reader<'_>,
-    mut map: A,
-    out: &mut Vec<u8>,
-) -> Result<(), A::Error> {
-    while let Some(key) = map.next_key::<String>()? {
-        put_tag(out, 1, WireType::Len);
-        let entry = |out: &mut Vec<u8>| {
-            put_tag(out, 1, WireType::Len);
-            put_bytes(out, key.as_bytes());
-            put_tag(out, 2, WireType::Len);
-            let value = |out: &mut Vec<u8>| map.next_value_seed(ValueSeed { reader, out });
-            reader.nested(|| put_with_len(out, value))
+    /// The value that is next is none of what was wanted.
+    #[cold]
+    pub(super) fn mismatch(&mut self, wanted: &str) -> Failure {
+        let found = match self.scan.peek() {
+            Some(b'"') => "a string",
+            Some(b'-' | b'0'..=b'9') => "a number",
+            Some(b'[') => "a list",
+            Some(b'{') => "an object",
+            Some(b't') => "true",
+            Some(b'f') => "false",
+            Some(b'n') => "null",
+            _ => return self.scan.unexpected("a value"),
         };
-        reader.nested(|| put_with_len(out, entry)).inspect_err(|_| reader.failed_in(Step::Name(key)))?;
+        self.failure(format!("{found} is no {wanted}"))
     }
-    Ok(())
-}
 
-/// Reads an element as a Value, which is only there, and nested, if the list has not ended.
-struct ElementSeed<'a> {
-    reader: &'a Reader<'a>,
-    out: &'a mut Vec<u8>,
-}
-
-impl<'de> DeserializeSeed<'de> for ElementSeed<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
-        let Self { reader, out } = self;
-        reader.nested(|| ValueSeed { reader, out }.deserialize(json))
-    }
-}
-
-/// Writes the contents of a google.protobuf.ListValue.
-pub(super) fn read_list<'de, A: SeqAccess<'de>>(
-    reader: &Reader<'_>,
-    mut seq: A,
-    out: &mut Vec<u8>,
-) -> Result<(), A::Error> {
-    for index in 0.. {
-        let before = out.len();
-        put_tag(out, 1, WireType::Len);
-        let mut more = false;
-        let value = |out: &mut Vec<u8>| {
-            more = seq.next_element_seed(ElementSeed { reader, out })?.is_some();
-            Ok(())
-        };
-        put_with_len(out, value).inspect_err(|_: &A::Error| reader.failed_in(Step::Index(index)))?;
-        if !more {
-            out.truncate(before);
-            break;
+    fn null(&mut self, kind: Type, slot: Slot, null: Null) -> Result<bool> {
+        match kind {
+            Type::Enum(id) if self.tables().enumeration(id).is_null => {
+                self.scan.literal("null")?;
+                slot.enum_number(0, &mut self.out);
+                Ok(true)
+            }
+            Type::Message(id) if self.tables().message(id).known == Some(WellKnown::Value) => {
+                self.message_value(kind, id, slot).map(|()| true)
+            }
+            _ if null == Null::Unset => self.scan.literal("null").map(|()| false),
+            _ => Err(self.mismatch(self.tables().name(kind))),
         }
     }
-    Ok(())
+
+    fn string(&mut self, slot: Slot) -> Result<()> {
+        let raw = self.scan.string()?;
+        if raw.escaped {
+            slot.filled(&mut self.out, |out| raw.decode_into(out))
+        } else {
+            slot.bytes(raw.text.as_bytes(), &mut self.out);
+            Ok(())
+        }
+    }
+
+    /// A value whose JSON is a string that says it.
+    pub(super) fn text_value(&mut self, kind: Type, slot: Slot) -> Result<()> {
+        let at = self.scan.position();
+        let raw = self.scan.string()?;
+        let text = raw.decoded()?;
+        self.text.put(kind, slot, &text, &mut self.out).map_err(|message| Failure::new(at, message))
+    }
+
+    fn enum_name(&mut self, id: EnumId, slot: Slot) -> Result<bool> {
+        let at = self.scan.position();
+        let found = self.tables().enumeration(id);
+        let name = self.scan.string()?.decoded()?;
+        match self.text.enum_number(found, &name) {
+            Some(number) => slot.enum_number(number, &mut self.out),
+            None if self.ignore_unknown => return Ok(false),
+            None => return Err(Failure::new(at, no_value(found, &name))),
+        }
+        Ok(true)
+    }
+
+    fn integer(&mut self, kind: Type, slot: Slot) -> Result<()> {
+        let at = self.scan.position();
+        let number = self.scan.number()?;
+        let Some(value) = number.integer.or_else(|| text::parse_int(number.text)) else {
+            let message = format!("{} is no {}", number.shown(), self.tables().name(kind));
+            return Err(Failure::new(at, message));
+        };
+        if slot.integer(kind, value, &mut self.out) {
+            Ok(())
+        } else {
+            Err(Failure::new(at, self.text.misfit(kind, &number.shown())))
+        }
+    }
+
+    fn real(&mut self, kind: Type, slot: Slot) -> Result<()> {
+        let at = self.scan.position();
+        let number = self.scan.number()?;
+        let value = number.real();
+        if value.is_finite() && slot.real(kind, value, &mut self.out) {
+            Ok(())
+        } else {
+            Err(Failure::new(at, self.text.misfit(kind, &number.shown())))
+        }
+    }
+
+    fn message_value(&mut self, kind: Type, id: MessageId, slot: Slot) -> Result<()> {
+        let message = self.tables().message(id);
+        match (message.known, self.scan.peek()) {
+            (None | Some(WellKnown::Empty), Some(b'{')) => {
+                self.message(kind, slot, |reader| reader.members(message))
+            }
+            (Some(WellKnown::Value), _) => self.message(kind, slot, Self::dynamic),
+            (Some(WellKnown::Struct), Some(b'{')) => self.message(kind, slot, Self::struct_members),
+            (Some(WellKnown::ListValue), Some(b'[')) => self.message(kind, slot, Self::list_elements),
+            (Some(WellKnown::Any), Some(b'{')) => self.message(kind, slot, Self::any),
+            (Some(WellKnown::Timestamp | WellKnown::Duration | WellKnown::FieldMask), Some(b'"')) => {
+                // It is written with its length by itself; it only has to be counted.
+                let outer = self.depth;
+                if !slot.is_bare() {
+                    self.descend()?;
+                }
+                self.text_value(kind, slot)?;
+                self.depth = outer;
+                Ok(())
+            }
+            (Some(WellKnown::Wrapper), _) => match message.field(1) {
+                Some(inside) => self.message(kind, slot, |reader| {
+                    reader.value(inside.kind, inside.slot, Null::Refused).map(drop)
+                }),
+                None => Err(self.mismatch(&message.full_name)),
+            },
+            _ => Err(self.mismatch(&message.full_name)),
+        }
+    }
+}
+
+impl scan::Number<'_> {
+    /// The nearest double; infinite if it is too large for one.
+    #[expect(clippy::cast_precision_loss, reason = "integers below 2^53 are doubles")]
+    pub(super) fn real(&self) -> f64 {
+        match self.integer {
+            Some(value) if value.magnitude < 1 << 53 => {
+                let magnitude = value.magnitude as f64;
+                if value.negative { -magnitude } else { magnitude }
+            }
+            // The grammar of JSON's numbers is part of that of Rust's.
+            _ => self.text.parse().unwrap_or(f64::INFINITY),
+        }
+    }
+
+    /// As it is shown in an error: not at any length.
+    pub(super) fn shown(&self) -> String {
+        match self.text.get(..40) {
+            Some(start) => format!("{start}..."),
+            None => self.text.to_owned(),
+        }
+    }
 }

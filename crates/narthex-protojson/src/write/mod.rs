@@ -1,21 +1,28 @@
 //! Protobuf wire to ProtoJSON text.
 //!
-//! The wire is decoded into a message first: fields may come in pieces and in any order, JSON wants each once. Fields
-//! are printed by number and map entries by key, so the same message always gives the same text.
+//! Fields may come on the wire in pieces and in any order; JSON wants each once. So each message is gone through twice: a
+//! look at its tags alone says where the values of each field are ([`runs`]), then they are printed. No tree is built and
+//! no value is copied. Fields are printed by number and map entries by key, so the same message always gives the same text.
 
-mod well_known;
-
-use std::io::Write as _;
-
-use prost_reflect::{DynamicMessage, Kind as K, MapKey, ReflectMessage as _, Value};
+mod known;
+mod layout;
+mod maps;
+mod runs;
+mod scalar;
 
 use crate::error::WriteError;
 use crate::handle::{Field, Message};
-use crate::text;
+use crate::read::MAX_NESTING;
+use crate::table::{FieldTable, MessageTable, Shape, Tables, Type};
+use crate::wire::{Cursor, MAX_DEPTH, Malformed, Payload, Span, TOO_DEEP};
 use crate::wkt::WellKnown;
+use layout::Layout;
+use runs::{Group, Run};
+use scalar::Scalar;
 
 /// How JSON is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct WriteOptions {
     /// Name fields as the proto file does, instead of in camel case.
     pub proto_names: bool,
@@ -23,22 +30,21 @@ pub struct WriteOptions {
     pub enums_as_ints: bool,
     /// Print fields that have no presence also when they are at their default.
     pub always_print: bool,
+    /// Put each member and element on a line of its own, indented by a space for each level.
+    pub whitespace: bool,
 }
+
+type Result<T> = std::result::Result<T, WriteError>;
 
 /// Appends the JSON form of a message given in its wire form.
 ///
 /// # Errors
 ///
 /// If the bytes are not wire of `message`, or it holds something JSON has no form for: an Any of a type that is not in
-/// the pool, a Timestamp or Duration out of range, a Value that is not finite.
-pub fn wire_to_json(
-    message: &Message,
-    wire: &[u8],
-    options: &WriteOptions,
-    out: &mut Vec<u8>,
-) -> Result<(), WriteError> {
-    let message = decode(message, wire)?;
-    Writer { options, out }.message(&message)
+/// the pool, a Timestamp or Duration out of range, a Value that is not finite. `out` is then as it was.
+pub fn wire_to_json(message: &Message, wire: &[u8], options: &WriteOptions, out: &mut Vec<u8>) -> Result<()> {
+    let table = message.table();
+    run(message.tables(), table, wire, *options, out, |writer, all| writer.message(table, &[all]))
 }
 
 /// Appends the JSON form of one field of a message given in its wire form.
@@ -53,200 +59,211 @@ pub fn wire_to_field_json(
     wire: &[u8],
     options: &WriteOptions,
     out: &mut Vec<u8>,
-) -> Result<(), WriteError> {
-    let message = decode(&field.parent(), wire)?;
-    let singular = !field.is_list() && !field.is_map();
-    let text = field.well_known().is_some_and(|known| known != WellKnown::Empty);
-    if singular && text && !message.has_field(&field.0) {
-        out.extend_from_slice(b"null");
-        return Ok(());
-    }
-    Writer { options, out }.value(&message.get_field(&field.0), &field.0.kind())
+) -> Result<()> {
+    let parent = field.parent_table();
+    let table = field.table();
+    run(field.tables(), parent, wire, *options, out, |writer, all| {
+        let mut written = false;
+        writer.for_each_field(parent, &[all], |writer, group| {
+            let is_it = std::ptr::eq(group.field, table);
+            written |= is_it;
+            if is_it { writer.values(group) } else { Ok(()) }
+        })?;
+        if written { Ok(()) } else { writer.unset(table) }
+    })
 }
 
-fn decode(message: &Message, wire: &[u8]) -> Result<DynamicMessage, WriteError> {
-    DynamicMessage::decode(message.0.clone(), wire)
-        .map_err(|error| WriteError::new(format!("these bytes are no {}: {error}", message.full_name())))
+fn run<'a>(
+    tables: &'a Tables,
+    message: &MessageTable,
+    wire: &'a [u8],
+    options: WriteOptions,
+    out: &mut Vec<u8>,
+    write: impl FnOnce(&mut Writer<'a>, Span) -> Result<()>,
+) -> Result<()> {
+    let all = Span::of(wire).ok_or_else(|| malformed(message, Malformed("they are more than 2 GiB")))?;
+    let before = out.len();
+    // The buffer is the writer's as long as it writes: one indirection less for each byte written.
+    let mut writer = Writer {
+        tables,
+        options,
+        wire,
+        layout: Layout::new(std::mem::take(out), options.whitespace),
+        runs: Vec::new(),
+        depth: 0,
+        nesting: 0,
+    };
+    writer.layout.out.reserve(wire.len().min(4096) * 2);
+    let result = write(&mut writer, all);
+    *out = writer.layout.out;
+    result.inspect_err(|_| out.truncate(before))
 }
 
+fn malformed(message: &MessageTable, Malformed(why): Malformed) -> WriteError {
+    WriteError::new(format!("these bytes are no {}: {why}", message.full_name))
+}
+
+/// Writes one text.
 struct Writer<'a> {
-    options: &'a WriteOptions,
-    out: &'a mut Vec<u8>,
+    tables: &'a Tables,
+    options: WriteOptions,
+    wire: &'a [u8],
+    layout: Layout,
+    /// Those of the message being written, after those of the messages around it.
+    runs: Vec<Run>,
+    /// How many messages the one being written is nested in, from the top or from the Any around it.
+    depth: usize,
+    /// The same from the top.
+    nesting: usize,
 }
 
-impl Writer<'_> {
-    fn message(&mut self, message: &DynamicMessage) -> Result<(), WriteError> {
-        let descriptor = message.descriptor();
-        match WellKnown::of(descriptor.full_name()) {
+impl<'a> Writer<'a> {
+    /// Writes a message whose wire is in these pieces.
+    fn message(&mut self, message: &'a MessageTable, pieces: &[Span]) -> Result<()> {
+        match message.known {
             None | Some(WellKnown::Empty) => {
-                self.out.push(b'{');
-                self.fields(message, true)?;
-                self.out.push(b'}');
+                self.layout.open(b'{');
+                self.members(message, pieces)?;
+                self.layout.close(b'}');
                 Ok(())
             }
-            Some(well_known) => self.well_known(well_known, message),
+            Some(known) => self.known(known, message, pieces),
         }
     }
 
-    /// The members of an object; `first` if none has been written yet.
-    fn fields(&mut self, message: &DynamicMessage, mut first: bool) -> Result<(), WriteError> {
-        if self.options.always_print {
-            let descriptor = message.descriptor();
-            for field in descriptor.fields() {
-                if message.has_field(&field) || !field.supports_presence() {
-                    let value = message.get_field(&field);
-                    self.member(&mut first, self.name_of(&field), &value, &field.kind())?;
-                }
-            }
-        } else {
-            for (field, value) in message.fields() {
-                self.member(&mut first, self.name_of(&field), value, &field.kind())?;
-            }
+    /// Writes a message that is nested in the one being written.
+    fn nested(&mut self, write: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        if self.depth == MAX_DEPTH || self.nesting == MAX_NESTING {
+            return Err(WriteError::new(TOO_DEEP));
         }
-        for (extension, value) in message.extensions() {
-            self.member(&mut first, extension.json_name(), value, &extension.kind())?;
+        self.depth += 1;
+        self.nesting += 1;
+        write(self)?;
+        self.depth -= 1;
+        self.nesting -= 1;
+        Ok(())
+    }
+
+    /// The members of an object, whose brace is open.
+    fn members(&mut self, message: &'a MessageTable, pieces: &[Span]) -> Result<()> {
+        if !self.options.always_print {
+            return self.for_each_field(message, pieces, Self::member);
+        }
+        let mut next = 0;
+        self.for_each_field(message, pieces, |writer, group| {
+            writer.defaults(message, std::mem::replace(&mut next, group.index + 1), group.index)?;
+            writer.member(group)
+        })?;
+        self.defaults(message, next, message.fields.len())
+    }
+
+    /// A field with what it has on the wire.
+    #[inline]
+    fn member(&mut self, group: Group<'a>) -> Result<()> {
+        let field = group.field;
+        if field.shape == Shape::One && field.kind.message().is_none() {
+            let Some(payload) = self.last(group) else { return Ok(()) };
+            let scalar = Scalar::of(payload, self.wire);
+            if !field.presence && scalar.is_zero() && !self.options.always_print {
+                return Ok(());
+            }
+            self.key(field);
+            return self.scalar(field, scalar);
+        }
+        self.key(field);
+        self.values(group)
+    }
+
+    /// The fields without presence among these, which are not set.
+    fn defaults(&mut self, message: &'a MessageTable, from: usize, to: usize) -> Result<()> {
+        let to = to.min(message.declared().len());
+        for field in message.fields.get(from..to).unwrap_or_default() {
+            if !field.presence {
+                self.key(field);
+                self.unset(field)?;
+            }
         }
         Ok(())
     }
 
-    fn name_of<'f>(&self, field: &'f prost_reflect::FieldDescriptor) -> &'f str {
-        if self.options.proto_names { field.name() } else { field.json_name() }
-    }
-
-    fn member(&mut self, first: &mut bool, name: &str, value: &Value, kind: &K) -> Result<(), WriteError> {
-        self.comma(first);
-        self.string(name);
-        self.out.push(b':');
-        self.value(value, kind)
-    }
-
-    fn comma(&mut self, first: &mut bool) {
-        if !std::mem::take(first) {
-            self.out.push(b',');
+    /// The value of a field that is not set.
+    fn unset(&mut self, field: &'a FieldTable) -> Result<()> {
+        match (field.shape, &field.default) {
+            (Shape::List { .. }, _) => self.layout.raw(b"[]"),
+            (Shape::Map, _) => self.layout.raw(b"{}"),
+            (Shape::One, Some(default)) => return self.scalar(field, Scalar::of_default(default)),
+            (Shape::One, None) => {
+                let known = field.well_known(self.tables).filter(|known| *known != WellKnown::Empty);
+                self.layout.raw(if known.is_some() { b"null" } else { b"{}" });
+            }
         }
+        Ok(())
     }
 
-    fn value(&mut self, value: &Value, kind: &K) -> Result<(), WriteError> {
-        match value {
-            Value::Bool(value) => self.raw(if *value { "true" } else { "false" }),
-            Value::I32(value) => self.display(value),
-            Value::U32(value) => self.display(value),
-            Value::I64(value) => self.quoted(value),
-            Value::U64(value) => self.quoted(value),
-            Value::F32(value) => match nonfinite(f64::from(*value)) {
-                Some(name) => self.string(name),
-                None => self.number(value),
+    #[inline]
+    fn key(&mut self, field: &FieldTable) {
+        self.layout.key(if self.options.proto_names { &field.proto_key } else { &field.json_key });
+    }
+
+    /// The value of a field, or its list, or its map.
+    fn values(&mut self, group: Group<'a>) -> Result<()> {
+        let field = group.field;
+        match (field.shape, field.kind) {
+            (Shape::Map, _) => self.map(group),
+            (Shape::List { .. }, _) => self.list(group),
+            (Shape::One, Type::Message(id) | Type::Group(id)) => {
+                let message = self.tables.message(id);
+                let pieces = self.pieces(group);
+                self.nested(|writer| writer.message(message, pieces.as_slice()))
+            }
+            (Shape::One, _) => match self.last(group) {
+                Some(payload) => self.scalar(field, Scalar::of(payload, self.wire)),
+                None => self.unset(field),
             },
-            Value::F64(value) => self.double(*value),
-            Value::String(value) => self.string(value),
-            Value::Bytes(value) => {
-                self.out.push(b'"');
-                text::put_base64(value, self.out);
-                self.out.push(b'"');
-            }
-            Value::EnumNumber(number) => self.enum_value(*number, kind),
-            Value::Message(message) => return self.message(message),
-            Value::List(values) => return self.list(values, kind),
-            Value::Map(entries) => {
-                let mut entries: Vec<_> = entries.iter().collect();
-                entries.sort_unstable_by_key(|(key, _)| *key);
-                return self.map(&entries, kind);
+        }
+    }
+
+    fn list(&mut self, group: Group<'a>) -> Result<()> {
+        let field = group.field;
+        self.layout.open(b'[');
+        for run in group.runs() {
+            let mut cursor = self.cursor(run);
+            while let Ok(Some((_, payload))) = cursor.next() {
+                self.element(field, payload)?;
             }
         }
+        self.layout.close(b']');
         Ok(())
     }
 
-    fn list(&mut self, values: &[Value], kind: &K) -> Result<(), WriteError> {
-        self.out.push(b'[');
-        let mut first = true;
-        for value in values {
-            self.comma(&mut first);
-            self.value(value, kind)?;
-        }
-        self.out.push(b']');
-        Ok(())
-    }
-
-    fn map(&mut self, entries: &[(&MapKey, &Value)], kind: &K) -> Result<(), WriteError> {
-        let value_kind = match kind {
-            K::Message(entry) if entry.is_map_entry() => entry.map_entry_value_field().kind(),
-            _ => return Err(WriteError::new("a map without an entry type")),
-        };
-        self.out.push(b'{');
-        let mut first = true;
-        for (key, value) in entries {
-            self.comma(&mut first);
-            match key {
-                MapKey::Bool(key) => self.quoted(key),
-                MapKey::I32(key) => self.quoted(key),
-                MapKey::I64(key) => self.quoted(key),
-                MapKey::U32(key) => self.quoted(key),
-                MapKey::U64(key) => self.quoted(key),
-                MapKey::String(key) => self.string(key),
+    #[inline]
+    fn element(&mut self, field: &'a FieldTable, payload: Payload) -> Result<()> {
+        match (payload, field.kind) {
+            (Payload::Len(span) | Payload::Group(span), Type::Message(id) | Type::Group(id)) => {
+                self.layout.item();
+                let message = self.tables.message(id);
+                self.nested(|writer| writer.message(message, &[span]))
             }
-            self.out.push(b':');
-            self.value(value, &value_kind)?;
+            (Payload::Len(span), _) if field.may_be_packed() => self.packed(field, span),
+            _ => {
+                self.layout.item();
+                self.scalar(field, Scalar::of(payload, self.wire))
+            }
         }
-        self.out.push(b'}');
+    }
+
+    fn packed(&mut self, field: &'a FieldTable, span: Span) -> Result<()> {
+        let mut cursor = Cursor::new(self.wire, span);
+        while !cursor.is_at_end() {
+            let scalar = Scalar::packed(field.kind, &mut cursor).map_err(|Malformed(why)| {
+                WriteError::new(format!("these bytes are no list of {}: {why}", field.full_name))
+            })?;
+            if self.tables.is_undeclared(field.kind, scalar.bits()) {
+                continue;
+            }
+            self.layout.item();
+            self.scalar(field, scalar)?;
+        }
         Ok(())
-    }
-
-    fn enum_value(&mut self, number: i32, kind: &K) {
-        let named = match kind {
-            K::Enum(found) if found.full_name() == "google.protobuf.NullValue" => return self.raw("null"),
-            K::Enum(found) if !self.options.enums_as_ints => found.get_value(number),
-            _ => None,
-        };
-        match named {
-            Some(value) => self.string(value.name()),
-            None => self.display(&number),
-        }
-    }
-
-    fn double(&mut self, value: f64) {
-        match nonfinite(value) {
-            Some(name) => self.string(name),
-            None => self.number(&value),
-        }
-    }
-
-    /// A finite float or double by the shortest text that reads back as the same; whole numbers without `.0`.
-    fn number(&mut self, value: &impl serde::Serialize) {
-        self.json(value);
-        if self.out.ends_with(b".0") {
-            self.out.truncate(self.out.len() - 2);
-        }
-    }
-
-    fn string(&mut self, text: &str) {
-        self.json(text);
-    }
-
-    fn json(&mut self, value: &(impl serde::Serialize + ?Sized)) {
-        serde_json::to_writer(&mut *self.out, value).expect("strings and numbers can be written to memory");
-    }
-
-    fn display(&mut self, value: &impl std::fmt::Display) {
-        write!(self.out, "{value}").expect("memory can be written to");
-    }
-
-    fn quoted(&mut self, value: &impl std::fmt::Display) {
-        write!(self.out, "\"{value}\"").expect("memory can be written to");
-    }
-
-    fn raw(&mut self, text: &str) {
-        self.out.extend_from_slice(text.as_bytes());
-    }
-}
-
-fn nonfinite(value: f64) -> Option<&'static str> {
-    if value.is_finite() {
-        None
-    } else if value.is_nan() {
-        Some("NaN")
-    } else if value > 0.0 {
-        Some("Infinity")
-    } else {
-        Some("-Infinity")
     }
 }

@@ -82,60 +82,54 @@ fn any_may_have_its_type_last() {
 #[test]
 fn errors_say_what_and_where() {
     for (json, error) in [
-        ("", "EOF while parsing a value at line 1 column 0"),
-        ("[]", "invalid type: sequence, expected kinds.v1.Kinds at line 1 column 2"),
-        ("null", "null is no kinds.v1.Kinds at line 1 column 4"),
-        ("{\"nope\": 1}", "kinds.v1.Kinds has no field \"nope\" at line 1 column 7"),
-        ("{\n \"i32\": 1.5}", "i32: 1.5 is no int32 at line 2 column 11"),
-        ("{\"i32\": 2147483648}", "i32: 2147483648 does not fit int32 at line 1 column 18"),
-        ("{\"u32\": -1}", "u32: -1 does not fit uint32 at line 1 column 10"),
-        (
-            "{\"real\": 4e38}",
-            "real: 400000000000000000000000000000000000000 does not fit float at line 1 column 13",
-        ),
-        ("{\"yes\": \"true\"}", "yes: invalid type: string \"true\", expected bool at line 1 column 14"),
-        ("{\"text\": 1}", "text: invalid type: integer `1`, expected string at line 1 column 10"),
-        ("{\"raw\": \"*\"}", "raw: \"*\" is no base64 at line 1 column 11"),
-        ("{\"colour\": \"red\"}", "colour: \"red\" is no value of kinds.v1.Colour at line 1 column 16"),
-        ("{\"inner\": 1}", "inner: invalid type: integer `1`, expected kinds.v1.Kinds at line 1 column 11"),
+        ("", "the text ends where a value should be at line 1 column 1"),
+        ("[]", "a list is no kinds.v1.Kinds at line 1 column 1"),
+        ("null", "null is no kinds.v1.Kinds at line 1 column 1"),
+        ("{\"nope\": 1}", "kinds.v1.Kinds has no field \"nope\" at line 1 column 2"),
+        ("{\n \"i32\": 1.5}", "i32: 1.5 is no int32 at line 2 column 9"),
+        ("{\"i32\": 2147483648}", "i32: 2147483648 does not fit int32 at line 1 column 9"),
+        ("{\"u32\": -1}", "u32: -1 does not fit uint32 at line 1 column 9"),
+        ("{\"real\": 4e38}", "real: 4e38 does not fit float at line 1 column 10"),
+        ("{\"yes\": \"true\"}", "yes: a string is no bool at line 1 column 9"),
+        ("{\"text\": 1}", "text: a number is no string at line 1 column 10"),
+        ("{\"raw\": \"*\"}", "raw: \"*\" is no base64 at line 1 column 9"),
+        ("{\"colour\": \"red\"}", "colour: \"red\" is no value of kinds.v1.Colour at line 1 column 12"),
+        ("{\"inner\": 1}", "inner: a number is no kinds.v1.Kinds at line 1 column 11"),
         (
             "{\"inners\": [{}, {\"inner\": {\"i32\": \"\"}}]}",
-            "inners[1].inner.i32: \"\" is no int32 at line 1 column 36",
+            "inners[1].inner.i32: \"\" is no int32 at line 1 column 35",
         ),
-        (
-            "{\"numbers\": 1}",
-            "numbers: invalid type: integer `1`, expected a list of int32 at line 1 column 13",
-        ),
-        ("{\"numbers\": [null]}", "numbers[0]: null is no int32 at line 1 column 17"),
-        ("{\"byNumber\": {\"1.0\": 0}}", "byNumber[\"1.0\"]: \"1.0\" is no int64 at line 1 column 19"),
+        ("{\"numbers\": 1}", "numbers: a number is no list of int32 at line 1 column 13"),
+        ("{\"numbers\": [null]}", "numbers[0]: null is no int32 at line 1 column 14"),
+        ("{\"byNumber\": {\"1.0\": 0}}", "byNumber[\"1.0\"]: \"1.0\" is no int64 at line 1 column 15"),
         (
             "{\"byFlag\": {\"true\": {\"i32\": []}}}",
-            "byFlag[\"true\"].i32: invalid type: sequence, expected int32 at line 1 column 30",
+            "byFlag[\"true\"].i32: a list is no int32 at line 1 column 29",
         ),
-        ("{\"i32\": 1, \"i32\": 2}", "i32: it is given twice at line 1 column 16"),
-        ("{\"wrapped\": 1, \"wrapped\": null}", "wrapped: it is given twice at line 1 column 24"),
+        ("{\"i32\": 1, \"i32\": 2}", "i32: it is given twice at line 1 column 12"),
+        ("{\"wrapped\": 1, \"wrapped\": null}", "wrapped: it is given twice at line 1 column 16"),
         (
             "{\"pickText\": \"a\", \"pickInner\": {}}",
-            "more than one field of oneof choice is set at line 1 column 34",
+            "more than one field of oneof choice is set at line 1 column 19",
         ),
         (
             "{\"at\": \"2024-01-01\"}",
-            "at: \"2024-01-01\" is no timestamp such as 2024-02-29T12:00:00Z at line 1 column 19",
+            "at: \"2024-01-01\" is no timestamp such as 2024-02-29T12:00:00Z at line 1 column 8",
         ),
         (
             "{\"mask\": \"a_b\"}",
-            "mask: \"a_b\" is no path of a field mask; write it in camel case, as fooBar at line 1 column 14",
+            "mask: \"a_b\" is no path of a field mask; write it in camel case, as fooBar at line 1 column 10",
         ),
         (
             "{\"any\": {\"i32\": 1}}",
-            "any: an Any needs an \"@type\" such as \"type.googleapis.com/pkg.Message\" at line 1 column 18",
+            "any: an Any needs an \"@type\" such as \"type.googleapis.com/pkg.Message\" at line 1 column 9",
         ),
         (
             "{\"any\": {\"@type\": \"t/no.Such\"}}",
-            "any: the type \"t/no.Such\" of an Any is not known to this server at line 1 column 30",
+            "any: the type \"t/no.Such\" of an Any is not known to this server at line 1 column 19",
         ),
-        ("{\"i32\": 1}x", "trailing characters at line 1 column 11"),
-        ("{\"text\": \"\\ud800\"}", "text: unexpected end of hex escape at line 1 column 17"),
+        ("{\"i32\": 1}x", "there is something after the value at line 1 column 11"),
+        ("{\"text\": \"\\ud800\"}", "text: an escape JSON does not have at line 1 column 11"),
     ] {
         assert_eq!(read(&kinds(), json).unwrap_err().to_string(), error, "{json}");
     }
@@ -143,7 +137,7 @@ fn errors_say_what_and_where() {
 
 #[test]
 fn the_unknown_can_be_ignored() {
-    let options = ReadOptions { ignore_unknown: true };
+    let options = ReadOptions { ignore_unknown: true, ..ReadOptions::default() };
     let json = r#"{"nope": {"a": [1]}, "i32": 1, "colour": "NEW", "colours": ["NEW", "COLOUR_RED"],
                    "byNumber": {"1": "NEW", "2": "COLOUR_RED"}}"#;
     let wire = read_with(&kinds(), json, options).unwrap();
@@ -225,7 +219,7 @@ fn json_that_is_kept_for_later_has_a_limit_too() {
     };
     assert!(read(&kinds(), &any(50)).is_ok());
     assert!(read(&kinds(), &any(60)).unwrap_err().message.contains("nested deeper than 100"));
-    assert!(read(&kinds(), &any(10_000)).unwrap_err().message.contains("recursion limit"));
+    assert!(read(&kinds(), &any(10_000)).unwrap_err().message.contains("nested deeper than 200"));
 }
 
 #[test]

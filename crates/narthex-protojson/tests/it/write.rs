@@ -41,9 +41,9 @@ fn options() {
 fn what_has_no_json_is_an_error() {
     for (wire, error) in [
         (&b"\xff"[..], "these bytes are no kinds.v1.Kinds"),
-        (b"\x72\x01\xff", "these bytes are no kinds.v1.Kinds"),
+        (b"\x72\x01\xff", "the string kinds.v1.Kinds.text is no UTF-8"),
         (b"\xda\x02\x07\x08\x80\x83\xd1\xff\xaf\x07", "a Timestamp is out of the years 1 to 9999"),
-        (b"\xe2\x02\x04\x08\x01\x18\x01", ""),
+        (b"\xe2\x02\x04\x08\x01\x10\x00", ""),
         (b"\xea\x02\x03\x0a\x01A", "the path \"A\" of a FieldMask"),
         (
             b"\xfa\x02\x09\x11\0\0\0\0\0\0\xf0\x7f",

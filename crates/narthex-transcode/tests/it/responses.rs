@@ -175,7 +175,12 @@ fn head_is_get_without_a_body() {
 
 #[test]
 fn json_can_be_written_otherwise() {
-    let write = WriteOptions { proto_names: true, enums_as_ints: true, always_print: true };
+    let write = WriteOptions {
+        proto_names: true,
+        enums_as_ints: true,
+        always_print: true,
+        ..WriteOptions::default()
+    };
     let options = Options { write, ..Options::default() };
     let got =
         exchange(options, request("POST", "/api/books/1:restock", r#"{"genre": 1}"#), crate::support::echo);
