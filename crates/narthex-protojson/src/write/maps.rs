@@ -6,7 +6,7 @@ use super::{Result, Writer, malformed};
 use crate::error::WriteError;
 use crate::table::{FieldTable, MessageTable, Type};
 use crate::text;
-use crate::wire::{Cursor, Payload, Span, low, unzigzag};
+use crate::wire::{Cursor, Payload, Span, unzigzag};
 
 /// Keys in the order in which they are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -138,7 +138,7 @@ fn map_key<'a>(field: &FieldTable, key: Scalar<'a>) -> Result<Key<'a>> {
         ),
         Type::Bool => Key::Flag(!key.is_zero()),
         Type::Int32 | Type::Sfixed32 => Key::Signed(i64::from(key.low_bits().cast_signed())),
-        Type::Sint32 => Key::Signed(i64::from(low(unzigzag(key.bits()).cast_unsigned()).cast_signed())),
+        Type::Sint32 => Key::Signed(unzigzag(u64::from(key.low_bits()))),
         Type::Int64 | Type::Sfixed64 => Key::Signed(key.bits().cast_signed()),
         Type::Sint64 => Key::Signed(unzigzag(key.bits())),
         Type::Uint32 => Key::Unsigned(u64::from(key.low_bits())),

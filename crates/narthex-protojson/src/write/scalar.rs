@@ -80,10 +80,7 @@ impl Writer<'_> {
         match field.kind {
             Type::String => return self.string(field, scalar.bytes()),
             Type::Int32 | Type::Sfixed32 => text::put_integer(scalar.low_bits().cast_signed(), out),
-            Type::Sint32 => {
-                let value = low(unzigzag(scalar.bits()).cast_unsigned());
-                text::put_integer(value.cast_signed(), out);
-            }
+            Type::Sint32 => text::put_integer(unzigzag(u64::from(scalar.low_bits())), out),
             Type::Uint32 | Type::Fixed32 => text::put_integer(scalar.low_bits(), out),
             Type::Int64 | Type::Sfixed64 => self.quoted(scalar.bits().cast_signed()),
             Type::Sint64 => self.quoted(unzigzag(scalar.bits())),

@@ -1,6 +1,6 @@
 //! ProtoJSON text to wire.
 
-use narthex_protojson::{ReadOptions, field_json_to_wire};
+use narthex_protojson::{ReadOptions, field_json_to_wire, json_to_wire};
 use serde_json::json;
 
 use crate::support::{POOL, canonical, kinds, read, read_with, write};
@@ -146,6 +146,64 @@ fn the_unknown_can_be_ignored() {
         r#"{"i32":1,"colours":["COLOUR_RED"],"byNumber":{"2":"COLOUR_RED"}}"#
     );
     assert!(read_with(&kinds(), r#"{"nope": {"a": }}"#, options).is_err());
+}
+
+#[test]
+fn enums_in_any_case() {
+    let options = ReadOptions { enums_in_any_case: true, ..ReadOptions::default() };
+    let json = r#"{"colour": "colour-dark", "colours": ["Colour_Red", "COLOUR_RED"]}"#;
+    let wire = read_with(&kinds(), json, options).unwrap();
+    let expect = r#"{"colour":"COLOUR_DARK","colours":["COLOUR_RED","COLOUR_RED"]}"#;
+    assert_eq!(write(&kinds(), &wire).unwrap(), expect);
+    assert!(read(&kinds(), json).is_err());
+    assert!(read_with(&kinds(), r#"{"colour": "red"}"#, options).is_err());
+}
+
+#[test]
+fn numbers_are_exact_and_never_computed_at_length() {
+    let digits = "9".repeat(1_000_000);
+    for (json, error) in [
+        (r#"{"i64": 1e999999999}"#.to_owned(), "i64: 1e999999999 is no int64"),
+        (r#"{"i64": "1e999999999"}"#.to_owned(), "i64: \"1e999999999\" is no int64"),
+        (r#"{"dbl": 1e999999999}"#.to_owned(), "dbl: 1e999999999 does not fit double"),
+        (r#"{"dbl": 1e99999999999999999999}"#.to_owned(), "dbl: 1e99999999999999999999 does not fit double"),
+        (r#"{"anyJson": -1e309}"#.to_owned(), "anyJson: -1e309 does not fit double"),
+        (format!(r#"{{"u64": {digits}}}"#), "u64: 9999999999999999999999999999999999999999... is no uint64"),
+        (
+            format!(r#"{{"dbl": {digits}}}"#),
+            "dbl: 9999999999999999999999999999999999999999... does not fit double",
+        ),
+        (r#"{"i64": 9223372036854775808}"#.to_owned(), "i64: 9223372036854775808 does not fit int64"),
+        (r#"{"u64": 18446744073709551616}"#.to_owned(), "u64: 18446744073709551616 is no uint64"),
+    ] {
+        let found = read(&kinds(), &json).unwrap_err().to_string();
+        assert!(found.starts_with(error), "{found}");
+    }
+    let zeros = "0".repeat(1_000_000);
+    let wire = read(&kinds(), &format!(r#"{{"i64": 9007199254740993.{zeros}, "dbl": 0.{zeros}1}}"#)).unwrap();
+    assert_eq!(write(&kinds(), &wire).unwrap(), r#"{"i64":"9007199254740993"}"#);
+}
+
+#[test]
+fn what_is_refused_is_quoted_in_part_and_leaves_no_trace() {
+    let long = "x".repeat(1_000_000);
+    for json in [
+        format!(r#"{{"i32": "{long}"}}"#),
+        format!(r#"{{"colour": "{long}"}}"#),
+        format!(r#"{{"raw": "*{long}"}}"#),
+        format!(r#"{{"{long}": 1}}"#),
+        format!(r#"{{"any": {{"@type": "{long}"}}}}"#),
+        format!(r#"{{"text": "a", "byNumber": {{"{long}": 1}}}}"#),
+    ] {
+        let mut out = b"kept".to_vec();
+        let error = json_to_wire(&kinds(), json.as_bytes(), &ReadOptions::default(), &mut out).unwrap_err();
+        assert!(error.to_string().len() < 400, "{}", error.to_string().len());
+        assert_eq!(out, b"kept");
+    }
+    for json in [&b"{\"text\": \"a\xff\"}"[..], b"\xff", b"{\"\xc3\": 1}", b"{\"text\": \"\xed\xa0\x80\"}"] {
+        let error = json_to_wire(&kinds(), json, &ReadOptions::default(), &mut Vec::new()).unwrap_err();
+        assert_eq!(error.message, "the text is no UTF-8", "{json:?}");
+    }
 }
 
 /// `levels` times `open`, then `inside`, then as many times `close`.

@@ -1,8 +1,8 @@
 //! Wire to ProtoJSON text.
 
-use narthex_protojson::{WriteOptions, wire_to_field_json};
+use narthex_protojson::{WriteOptions, wire_to_field_json, wire_to_json};
 
-use crate::support::{kinds, read, write, write_with};
+use crate::support::{POOL, kinds, read, write, write_with};
 
 #[test]
 fn the_text_is_the_same_every_time() {
@@ -18,6 +18,79 @@ fn pieces_of_a_message_are_one() {
     assert_eq!(write(&kinds(), wire).unwrap(), r#"{"i32":6,"inner":{"i32":1,"text":"x"},"numbers":[1,2,3]}"#);
     // A map entry without key and value.
     assert_eq!(write(&kinds(), b"\x92\x02\x00").unwrap(), r#"{"byText":{"":0}}"#);
+}
+
+#[test]
+fn of_a_oneof_the_last_member_counts() {
+    // pick_text "a", pick_inner {i32: 1}, pick_text "b".
+    let (text_a, inner, text_b) = (b"\x9a\x01\x01a", b"\xa2\x01\x02\x08\x01", b"\x9a\x01\x01b");
+    for (wire, expect) in [
+        ([&text_a[..], inner].concat(), r#"{"pickInner":{"i32":1}}"#),
+        ([&text_a[..], inner, text_b].concat(), r#"{"pickText":"b"}"#),
+        // What a member had before another one was set is gone; what it gets in two pieces is one.
+        ([&inner[..], text_a, b"\xa2\x01\x02\x28\x02"].concat(), r#"{"pickInner":{"s32":1}}"#),
+        (
+            [&inner[..], b"\x08\x05", b"\xa2\x01\x02\x28\x02"].concat(),
+            r#"{"i32":5,"pickInner":{"i32":1,"s32":1}}"#,
+        ),
+    ] {
+        assert_eq!(write(&kinds(), &wire).unwrap(), expect, "{wire:?}");
+    }
+}
+
+#[test]
+fn what_parsers_take_for_unknown_is_left_out() {
+    for (wire, expect) in [
+        // i32 as a string, text as a number, a default that is on the wire, an empty packed list.
+        (&b"\x0a\x01x"[..], "{}"),
+        (b"\x70\x01", "{}"),
+        (b"\x08\x00", "{}"),
+        (b"\xf2\x01\x00", "{}"),
+        // A field nobody knows that is a group with a group in it.
+        (b"\xa3\x06\xab\x06\x08\x01\xac\x06\xa4\x06\x08\x01", r#"{"i32":1}"#),
+        // Of a varint 32 bits count, before its sign is unfolded.
+        (b"\x08\x81\x80\x80\x80\x10", r#"{"i32":1}"#),
+        (b"\x28\x82\x80\x80\x80\x10", r#"{"s32":1}"#),
+    ] {
+        assert_eq!(write(&kinds(), wire).unwrap(), expect, "{wire:?}");
+    }
+    let old = POOL.message("legacy.v1.Old").unwrap();
+    assert_eq!(write(&old, b"\x18\x02\x18\x09").unwrap(), r#"{"level":"HIGH"}"#);
+}
+
+#[test]
+fn wire_that_is_none_is_refused_wherever_it_breaks() {
+    for wire in [
+        &b"\x08"[..],
+        b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+        b"\x61\0\0",
+        b"\x72\x05a",
+        b"\x72\xff\xff\xff\xff\x0f",
+        b"\0\0",
+        b"\x0e",
+        b"\x0c",
+        b"\xa3\x06",
+        b"\xa3\x06\xac\x06",
+        b"\x8a\x01\x02\x08\x80",
+        b"\xf2\x01\x02\x01\x80",
+    ] {
+        let mut out = b"kept".to_vec();
+        let error = wire_to_json(&kinds(), wire, &WriteOptions::default(), &mut out).unwrap_err();
+        assert!(error.to_string().starts_with("these bytes are no "), "{wire:?}: {error}");
+        assert_eq!(out, b"kept", "{wire:?}");
+    }
+    // A group in a group in a group, deeper than anybody reads.
+    assert!(write(&kinds(), &b"\xa3\x06".repeat(1000)).is_err());
+}
+
+#[test]
+fn white_space() {
+    let wire = read(&kinds(), r#"{"i32":1,"numbers":[1,2],"texts":[],"inner":{},"byText":{"a":1}}"#).unwrap();
+    let options = WriteOptions { whitespace: true, ..WriteOptions::default() };
+    assert_eq!(
+        write_with(&kinds(), &wire, options).unwrap(),
+        "{\n \"i32\": 1,\n \"inner\": {},\n \"numbers\": [\n  1,\n  2\n ],\n \"byText\": {\n  \"a\": 1\n }\n}"
+    );
 }
 
 #[test]

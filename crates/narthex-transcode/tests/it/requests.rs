@@ -155,7 +155,7 @@ fn bad_json_says_where() {
         ("{\"author\": {\"born\": \"x\"}}", "author.born: \"x\" is no int32 at line 1 column 21"),
         ("{\"tags\": [\"a\", 1]}", "tags[1]: a number is no string at line 1 column 16"),
         ("{\"titel\": 1}", "shop.v1.Book has no field \"titel\" at line 1 column 2"),
-        ("{} {}", "trailing characters at line 1 column 4"),
+        ("{} {}", "there is something after the value at line 1 column 4"),
     ] {
         let (code, message) = send("POST", "/api/books/1:restock", body).refused(400);
         assert_eq!((code, message), (3, format!("the body does not fit the request: {place}")));
