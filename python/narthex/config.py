@@ -61,7 +61,27 @@ class Config:
     body_timeout: float = 30.0
     """How long a request's body may pause."""
     keep_alive_timeout: float = 75.0
-    """How long a connection may be idle between requests."""
+    """How long an HTTP/1 connection may be idle between requests."""
+    handshake_timeout: float = 10.0
+    """How long a TLS handshake may take."""
+    max_header_size: int = 64 << 10
+    """The limit of a request's head, which a gRPC call's metadata are."""
+    max_connection_age: float | None = None
+    """A connection as old as this, a tenth more or less, takes no more requests."""
+    max_connection_age_grace: float | None = None
+    """How long requests in flight may go on then; None: as long as they take."""
+    h2_max_streams: int = 200
+    """Concurrent requests of an HTTP/2 connection."""
+    h2_idle_timeout: float | None = 75.0
+    """How long an HTTP/2 connection may be idle."""
+    h2_ping_interval: float | None = 60.0
+    """How often an HTTP/2 client is asked whether it is still there."""
+    h2_ping_timeout: float = 20.0
+    """How long its answer may take."""
+    h2_ping_min_interval: float = 5.0
+    """How often an HTTP/2 client may send PINGs while nothing is sent to it."""
+    h2_ping_strikes: int = 2
+    """As many may come sooner, then the connection is ended; 0 is no limit."""
     application_close_timeout: float | None = None
     """How long the application may go on once the client has left before the response was complete; None: for ever."""
     api_prefixes: tuple[str, ...] = ()
@@ -111,6 +131,7 @@ def parse(given: Mapping[str, Any], *, complete: bool = True) -> tuple[Options, 
 
 def _config(reader: "_Reader") -> Config:
     given, default = reader.given, Config()
+    keep_alive_timeout = reader.one("keep_alive_timeout", parse_duration, default.keep_alive_timeout)
     uds = reader.one("uds", _uds, None)
     binds = given.get("bind") or ([] if given.get("uds") is not None else [DEFAULT_BIND])
     return Config(
@@ -131,7 +152,8 @@ def _config(reader: "_Reader") -> Config:
         grpc_max_message=reader.one("grpc_max_message", _grpc_message_size, default.grpc_max_message),
         header_timeout=reader.one("header_timeout", parse_duration, default.header_timeout),
         body_timeout=reader.one("body_timeout", parse_duration, default.body_timeout),
-        keep_alive_timeout=reader.one("keep_alive_timeout", parse_duration, default.keep_alive_timeout),
+        keep_alive_timeout=keep_alive_timeout,
+        h2_idle_timeout=keep_alive_timeout,
         application_close_timeout=reader.one(
             "application_close_timeout", lambda text: parse_duration(text, zero=True), default.application_close_timeout
         ),
@@ -256,9 +278,7 @@ def _check_together(options: Options, given: Mapping[str, Any], problems: list[P
         problems.append(Problem("--tls-client-auth", "has no effect without authorities", hint))
     if options.config.tls_cert is not None and not options.config.addresses:
         hint = "Add --bind HOST:PORT, or leave the option out."
-        problems.append(
-            Problem("--tls-cert", "is for addresses, and there is none: a UNIX socket is served in the clear", hint)
-        )
+        problems.append(Problem("--tls-cert", "is for --bind alone: a UNIX socket is served in the clear", hint))
     if given.get("http_over_grpc_from") is not None and not options.config.http_over_grpc:
         problems.append(Problem("--http-over-grpc-from", "has no effect alone", "Add --http-over-grpc."))
     if "/" in options.config.api_prefixes and options.app is not None:

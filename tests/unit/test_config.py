@@ -65,6 +65,7 @@ def test_every_option(tmp_path):
             header_timeout=1,
             body_timeout=2,
             keep_alive_timeout=180,
+            h2_idle_timeout=180,
             application_close_timeout=1.5,
             api_prefixes=("/api", "/v2"),
             http_over_grpc=True,

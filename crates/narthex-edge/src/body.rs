@@ -98,9 +98,8 @@ impl RequestBody {
         if incoming.is_end_stream() {
             return;
         }
-        match &self.rest {
-            Some(rest) => rest::let_end(incoming, rest, &self.state),
-            None => self.state.leave_unread(),
+        if let Some(rest) = &self.rest {
+            rest::let_end(incoming, rest, &self.state);
         }
     }
 }
@@ -115,14 +114,18 @@ impl HttpBody for RequestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
         let Some(incoming) = &mut this.incoming else { return Poll::Ready(None) };
-        match Pin::new(incoming).poll_frame(cx) {
+        match Pin::new(&mut *incoming).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 this.waiting = false;
+                if incoming.is_end_stream() {
+                    this.state.read_all();
+                }
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(this.broken(error)))),
             Poll::Ready(None) => {
                 this.incoming = None;
+                this.state.read_all();
                 Poll::Ready(None)
             }
             Poll::Pending if this.stalled(cx) => {
@@ -242,6 +245,7 @@ impl HttpBody for ResponseBody {
                 {
                     this.exchange.state.set_open_ended(false);
                 }
+                this.exchange.state.sent();
                 match frame {
                     Some(frame) => Poll::Ready(Some(Ok(frame.map_data(|bytes| this.piece(bytes))))),
                     None => this.end(cx),

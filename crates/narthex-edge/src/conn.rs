@@ -26,7 +26,7 @@ use crate::tls::{self, Failure, Secured, Tls, Transport};
 use crate::watch::{Event, Phase, Watch};
 
 /// What an HTTP/2 client says first (RFC 9113 3.4).
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// What is read to tell the protocols apart, with as much of a first request as fits.
 const FIRST_READ: usize = 2048;
 /// How long a client that still sends is listened to after our last byte, and at most how long in all.

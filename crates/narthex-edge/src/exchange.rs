@@ -186,8 +186,10 @@ where
             }
         };
         let State { common, http2, .. } = &*exchange.state;
-        // hyper says so by itself, but not in answer to what came in the very turn that the drain did.
-        let last = !http2 && common.roll.stage() != Stage::Serving;
+        exchange.state.sent();
+        // hyper says so by itself, but not in answer to what came in the very turn that the drain did. It also ends a connection
+        // whose request nobody has read by now, and would leave its client to find that out by the loss of the next one.
+        let last = !http2 && (common.roll.stage() != Stage::Serving || exchange.state.is_unread());
         let response = if last { closing(response) } else { response };
         Poll::Ready(Ok(settle(response, exchange, *this.head, *this.http10)))
     }

@@ -3,11 +3,13 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, Bytes};
 use hyper::rt::{Read, ReadBufCursor, Write};
 
+use crate::conn::PREFACE;
+use crate::frames::{Abuse, Frames};
 use crate::framing::Framing;
 use crate::state::State;
 use crate::tls::Transport;
@@ -19,13 +21,36 @@ pub(crate) struct Io {
     /// Read already, and not given to hyper yet.
     first: Bytes,
     state: Arc<State>,
-    framing: Framing,
+    sight: Sight,
+    manners: Manners,
+}
+
+/// What is seen of what passes.
+#[derive(Debug)]
+enum Sight {
+    Http1(Framing),
+    Http2(Frames),
+}
+
+/// Whether the client behaves.
+#[derive(Debug)]
+enum Manners {
+    Good,
+    /// It is about to be told why the connection ends.
+    Bad(Abuse),
+    /// It has been told: what it sends is thrown away, for a connection closed with bytes unread would be reset.
+    Ended,
 }
 
 impl Io {
     pub(crate) fn new(transport: Transport, first: Bytes, state: Arc<State>) -> Self {
-        let mut io = Self { transport, first, state, framing: Framing::default() };
-        see(&mut io.framing, &io.state, &io.first);
+        let sight = if state.http2 {
+            Sight::Http2(Frames::after(PREFACE.len()))
+        } else {
+            Sight::Http1(Framing::default())
+        };
+        let mut io = Self { transport, first, state, sight, manners: Manners::Good };
+        see(&mut io.sight, &mut io.manners, &io.state, &io.first);
         io
     }
 
@@ -43,15 +68,45 @@ impl Drop for Io {
     }
 }
 
-fn see(framing: &mut Framing, state: &State, bytes: &[u8]) {
+fn see(sight: &mut Sight, manners: &mut Manners, state: &State, bytes: &[u8]) {
     if bytes.is_empty() {
         return;
     }
-    if state.http2 {
-        state.read(true, None);
-    } else {
-        let misframed = framing.feed(bytes);
-        state.read(framing.is_between(), misframed);
+    match sight {
+        Sight::Http1(framing) => {
+            let misframed = framing.feed(bytes);
+            state.read(framing.is_between(), misframed);
+        }
+        Sight::Http2(frames) => {
+            state.read(true, None);
+            if let Err(abuse) = frames.feed(bytes, state.common.config.ping_policy(), || state.take_sent()) {
+                *manners = Manners::Bad(abuse);
+                state.end_soon();
+            }
+        }
+    }
+}
+
+impl Io {
+    /// Tells the client why the connection ends, if there is room, and hears it out.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let (Manners::Bad(abuse), Sight::Http2(frames)) = (&self.manners, &self.sight) {
+            tracing::debug!("{}: {abuse:?} without end", self.state.connection.peer);
+            // Where nothing is blocked, all that h2 wrote has gone, so this stands between two frames.
+            if !self.state.is_write_blocked() {
+                let _ = self.transport.poll_write(cx, &frames.goaway(*abuse));
+                let _ = self.transport.poll_flush(cx);
+            }
+            let _ = self.transport.poll_shutdown(cx);
+            self.manners = Manners::Ended;
+        }
+        let mut waste = [0; 4096];
+        while ready!(self.transport.poll_read(cx, &mut waste))? > 0 {}
+        Poll::Ready(Ok(()))
+    }
+
+    fn has_ended(&self) -> bool {
+        matches!(self.manners, Manners::Ended)
     }
 }
 
@@ -68,13 +123,19 @@ impl Read for Io {
             this.first.advance(some);
             return Poll::Ready(Ok(()));
         }
-        let (framing, state) = (&mut this.framing, &this.state);
-        this.transport.poll_read_seen(cx, buffer, |bytes| see(framing, state, bytes))
+        if !matches!(this.manners, Manners::Good) {
+            return this.poll_end(cx);
+        }
+        let (sight, manners, state) = (&mut this.sight, &mut this.manners, &this.state);
+        this.transport.poll_read_seen(cx, buffer, |bytes| see(sight, manners, state, bytes))
     }
 }
 
 impl Write for Io {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.has_ended() {
+            return Poll::Ready(Ok(bytes.len()));
+        }
         let written = self.transport.poll_write(cx, bytes);
         self.state.wrote(written.is_pending());
         written
@@ -85,6 +146,9 @@ impl Write for Io {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if self.has_ended() {
+            return Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()));
+        }
         let written = self.transport.poll_write_vectored(cx, slices);
         self.state.wrote(written.is_pending());
         written

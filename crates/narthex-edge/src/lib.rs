@@ -20,6 +20,7 @@ pub mod dispatch;
 mod drain;
 mod exchange;
 pub mod forwarded;
+mod frames;
 mod framing;
 mod host;
 mod io;

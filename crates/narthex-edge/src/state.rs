@@ -79,7 +79,11 @@ pub(crate) struct State {
     write_blocked: AtomicBool,
     /// Bytes went either way since this was last asked.
     active: AtomicBool,
-    /// The last request's body was not read to its end.
+    /// Something of a response went out since this was last asked.
+    sent: AtomicBool,
+    /// The client has been told that the connection ends.
+    ending: AtomicBool,
+    /// HTTP/1: the last request's body was not read to its end, so far.
     unread: AtomicBool,
     /// HTTP/1.0: a response is being sent that ends with the connection.
     open_ended: AtomicBool,
@@ -108,6 +112,8 @@ impl State {
             misframed: AtomicU64::new(NONE),
             write_blocked: AtomicBool::new(false),
             active: AtomicBool::new(false),
+            sent: AtomicBool::new(false),
+            ending: AtomicBool::new(false),
             unread: AtomicBool::new(false),
             open_ended: AtomicBool::new(false),
             has_faults: AtomicBool::new(false),
@@ -154,8 +160,24 @@ impl State {
         self.active.swap(false, Ordering::Relaxed)
     }
 
-    pub(crate) fn leave_unread(&self) {
-        self.unread.store(true, Ordering::Relaxed);
+    pub(crate) fn sent(&self) {
+        self.sent.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn take_sent(&self) -> bool {
+        self.sent.swap(false, Ordering::Relaxed)
+    }
+
+    pub(crate) fn end_soon(&self) {
+        self.ending.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn read_all(&self) {
+        self.unread.store(false, Ordering::Relaxed);
     }
 
     pub(crate) fn is_unread(&self) -> bool {
@@ -207,7 +229,7 @@ pub(crate) struct InFlight {
 impl InFlight {
     pub(crate) fn new(state: &Arc<State>, has_body: bool) -> Self {
         state.in_flight.fetch_add(1, Ordering::AcqRel);
-        state.unread.store(false, Ordering::Relaxed);
+        state.unread.store(has_body && !state.http2, Ordering::Relaxed);
         state.common.roll.exchange_begins();
         let number = state.requests.fetch_add(1, Ordering::Relaxed);
         let rest = (state.http2 && has_body).then(Arc::default);

@@ -3,6 +3,8 @@
 //! A timer is not touched for each request: it is set when there is none, and when it runs out too early for what the
 //! connection does by then, it is set anew. The bodies of requests have their own timeout (see `body`).
 
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher as _, Hasher as _};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -51,11 +53,22 @@ pub(crate) struct Watch {
     sleep: Option<Sleep>,
     told: bool,
     closing: bool,
+    /// Until the connection is as old as it may be, then until its grace is over.
+    age: Option<Sleep>,
+    /// It takes no more requests for its age.
+    old: bool,
+    /// Until a client that was told to go is left.
+    leaving: Option<Sleep>,
 }
 
 impl Watch {
     pub(crate) fn new(state: Arc<State>, presence: Presence) -> Self {
+        let common = &state.common;
+        let age = common.config.max_age.map(|age| common.reactor.sleep(about(age)));
         Self {
+            age,
+            old: false,
+            leaving: None,
             phase: Phase::Busy,
             since: Instant::now(),
             requests: 0,
@@ -96,6 +109,14 @@ impl Watch {
             }
             Stage::Draining | Stage::Serving => {}
         }
+        if let Some(event) = self.aged(cx) {
+            return Poll::Ready(event);
+        }
+        if self.state.is_ending() {
+            let reactor = &self.state.common.reactor;
+            let leaving = self.leaving.get_or_insert_with(|| reactor.sleep(CLOSING));
+            return Pin::new(leaving).poll(cx).map(|()| Event::Abort);
+        }
         let phase = self.phase();
         let requests = self.state.requests();
         let moved = phase != self.phase || requests != self.requests;
@@ -115,6 +136,20 @@ impl Watch {
             return Poll::Pending;
         }
         self.expired(cx, deadline)
+    }
+
+    /// What the connection's age asks for: to end with what is in flight, and when the grace is over at once.
+    fn aged(&mut self, cx: &mut Context<'_>) -> Option<Event> {
+        if Pin::new(self.age.as_mut()?).poll(cx).is_pending() {
+            return None;
+        }
+        if std::mem::replace(&mut self.old, true) {
+            return Some(Event::Abort);
+        }
+        self.told = true;
+        let common = &self.state.common;
+        self.age = common.config.max_age_grace.map(|grace| common.reactor.sleep(grace));
+        Some(Event::Drain)
     }
 
     fn expired(&mut self, cx: &mut Context<'_>, mut deadline: Instant) -> Poll<Event> {
@@ -153,8 +188,16 @@ impl Watch {
         match self.phase {
             Phase::Busy => None,
             _ if self.closing => Some(CLOSING),
+            Phase::Idle if self.state.http2 => config.h2_idle_timeout,
             Phase::Idle => Some(config.keep_alive_timeout),
             Phase::Head => Some(config.header_timeout),
         }
     }
+}
+
+/// A tenth more or less, so that clients that came together do not all come again together.
+fn about(time: Duration) -> Duration {
+    let [a, b, ..] = RandomState::new().build_hasher().finish().to_ne_bytes();
+    let part = f64::from(u16::from_ne_bytes([a, b])) / f64::from(u16::MAX);
+    time.mul_f64(0.9 + 0.2 * part)
 }

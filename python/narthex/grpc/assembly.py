@@ -96,4 +96,6 @@ class Assembly:
         self._sockets.close()
 
     def _config(self) -> Config:
-        return dataclasses.replace(Config(reflection=False, access_log=False), **self._arguments.config)
+        # Where a program that has grpc's defaults could come to a stop, they are grpc's.
+        defaults = Config(reflection=False, access_log=False, h2_max_streams=(1 << 31) - 1, h2_idle_timeout=None)
+        return dataclasses.replace(defaults, **self._arguments.config)

@@ -17,10 +17,11 @@ _NEVER: Final = (1 << 31) - 1
 # Sizes of buffers and windows, which are set otherwise here, and what concerns grpc's clients or its own inner life alone.
 _WITHOUT_EFFECT: Final = frozenset(
     {
+        "grpc.http2.max_pings_without_data",
+        "grpc.keepalive_permit_without_calls",
         "grpc.http2.bdp_probe",
         "grpc.http2.lookahead_bytes",
         "grpc.http2.max_frame_size",
-        "grpc.http2.max_pings_without_data",
         "grpc.http2.write_buffer_size",
         "grpc.optimization_target",
         "grpc.per_message_compression",
@@ -28,6 +29,9 @@ _WITHOUT_EFFECT: Final = frozenset(
         "grpc.tcp_read_chunk_size",
     }
 )
+
+_REUSE_PORT: Final = "grpc.so_reuseport"
+_MAX_SEND: Final = "grpc.max_send_message_length"
 
 _warned: set[str] = set()
 
@@ -50,20 +54,19 @@ def read(options: Iterable[tuple[str, Any]]) -> Arguments:
     Raises:
         ValueError: the value of a known argument is not a number that it can be.
     """
+    given = {name.decode() if isinstance(name, bytes) else str(name): value for name, value in options}
     arguments = Arguments()
-    for name, value in options:
-        name = name.decode() if isinstance(name, bytes) else str(name)
-        if name == "grpc.so_reuseport":
-            arguments.reuse_port = bool(_number(name, value))
-        elif name == "grpc.max_send_message_length":
-            number = _number(name, value)
-            arguments.max_send_message = None if number < 0 else number
-        elif name in _READERS:
-            key, reading = _READERS[name]
-            arguments.config[key] = reading(_number(name, value))
-        elif name not in _WITHOUT_EFFECT and name not in _warned:
-            _warned.add(name)
-            LOGGER.warning("The channel argument %s is not known to Narthex and has no effect", name)
+    if _REUSE_PORT in given:
+        arguments.reuse_port = bool(_number(_REUSE_PORT, given[_REUSE_PORT]))
+    if _MAX_SEND in given:
+        number = _number(_MAX_SEND, given[_MAX_SEND])
+        arguments.max_send_message = None if number < 0 else number
+    for name, (key, reading) in _READERS.items():
+        if name in given:
+            arguments.config[key] = reading(_number(name, given[name]))
+    for name in given.keys() - _READERS.keys() - _WITHOUT_EFFECT - _warned - {_REUSE_PORT, _MAX_SEND}:
+        _warned.add(name)
+        LOGGER.warning("The channel argument %s is not known to Narthex and has no effect", name)
     return arguments
 
 
@@ -76,6 +79,19 @@ def _number(name: str, value: Any) -> int:
         raise ValueError(f"the channel argument {name} takes a number, not {value!r}") from None
 
 
+def _seconds(milliseconds: int) -> float | None:
+    """A time; grpc's INT_MAX is for ever, and so is here what is no time."""
+    return None if milliseconds >= _NEVER or milliseconds < 0 else milliseconds / 1000
+
+
+def _at_most(milliseconds: int) -> float:
+    return min(milliseconds, _NEVER) / 1000
+
+
+def _count(number: int) -> int:
+    return max(0, min(number, _NEVER))
+
+
 def _size(number: int) -> int:
     """A limit in bytes; -1 is none."""
     return _MAX_MESSAGE if number < 0 else min(number, _MAX_MESSAGE)
@@ -83,4 +99,17 @@ def _size(number: int) -> int:
 
 _READERS: Final[dict[str, tuple[str, Callable[[int], Any]]]] = {
     "grpc.max_receive_message_length": ("grpc_max_message", _size),
+    "grpc.http2.max_ping_strikes": ("h2_ping_strikes", _count),
+    "grpc.http2.min_ping_interval_without_data_ms": ("h2_ping_min_interval", _at_most),
+    "grpc.http2.min_recv_ping_interval_without_data_ms": ("h2_ping_min_interval", _at_most),
+    "grpc.keepalive_time_ms": ("h2_ping_interval", _seconds),
+    "grpc.keepalive_timeout_ms": ("h2_ping_timeout", _at_most),
+    "grpc.max_concurrent_streams": ("h2_max_streams", _count),
+    "grpc.max_connection_age_grace_ms": ("max_connection_age_grace", _seconds),
+    "grpc.max_connection_age_ms": ("max_connection_age", _seconds),
+    "grpc.max_connection_idle_ms": ("h2_idle_timeout", _seconds),
+    # Between grpc's two limits calls are refused by chance, and beyond the second always: here there is the second alone.
+    "grpc.max_metadata_size": ("max_header_size", lambda number: _count(number * 5 // 4)),
+    "grpc.absolute_max_metadata_size": ("max_header_size", _count),
+    "grpc.server_handshake_timeout_ms": ("handshake_timeout", _at_most),
 }

@@ -41,15 +41,20 @@ impl Transport {
     }
 
     /// Reads some; 0 is the end.
-    pub(crate) async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         match self {
-            Self::Plain(stream) => stream.read(buffer).await,
+            Self::Plain(stream) => stream.poll_read_initialized(cx, buffer),
             Self::Tls(stream) => {
                 let mut buffer = ReadBuf::new(buffer);
-                poll_fn(|cx| Pin::new(&mut **stream).poll_read(cx, &mut buffer)).await?;
-                Ok(buffer.filled().len())
+                ready!(Pin::new(&mut **stream).poll_read(cx, &mut buffer))?;
+                Poll::Ready(Ok(buffer.filled().len()))
             }
         }
+    }
+
+    /// Reads some; 0 is the end.
+    pub(crate) async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        poll_fn(|cx| self.poll_read(cx, buffer)).await
     }
 
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {

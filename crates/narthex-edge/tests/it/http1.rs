@@ -215,3 +215,26 @@ fn an_idle_limit_does_not_end_a_slow_download() {
     assert_eq!(client.response().body.len(), body.len());
     client.assert_closed();
 }
+
+#[test]
+fn an_answer_to_a_body_that_nobody_has_read_says_that_it_is_the_last() {
+    let server = Server::start();
+    for framing in ["content-length: 3", "transfer-encoding: chunked"] {
+        let body = if framing.starts_with('c') { "abc" } else { "3\r\nabc\r\n0\r\n\r\n" };
+        for sent in ["", body] {
+            let mut client = server.connect();
+            client.write(format!("POST /unread HTTP/1.1\r\nhost: a\r\n{framing}\r\n\r\n{sent}"));
+            let reply = client.response();
+            assert_eq!(reply.status, 413);
+            assert!(reply.head.contains("connection: close\r\n"), "{framing} {sent:?}: {}", reply.head);
+            client.assert_closed();
+            // One that is read leaves the connection open.
+            let mut client = server.connect();
+            client.write(format!("POST /echo HTTP/1.1\r\nhost: a\r\n{framing}\r\n\r\n{body}"));
+            let reply = client.response();
+            assert!(!reply.head.contains("connection: close"), "{framing}: {}", reply.head);
+            client.write("GET /hello HTTP/1.1\r\nhost: a\r\n\r\n");
+            assert_eq!(client.response().body, "hello");
+        }
+    }
+}

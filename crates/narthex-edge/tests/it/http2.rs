@@ -10,21 +10,25 @@ use crate::harness::{BROKEN, Client, Server, eventually};
 pub(crate) const DATA: u8 = 0;
 pub(crate) const HEADERS: u8 = 1;
 pub(crate) const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const GOAWAY: u8 = 7;
+pub(crate) const SETTINGS: u8 = 4;
+pub(crate) const PING: u8 = 6;
+pub(crate) const GOAWAY: u8 = 7;
 const WINDOW_UPDATE: u8 = 8;
 
 pub(crate) const END_STREAM: u8 = 1;
 const ACK: u8 = 1;
-const END_HEADERS: u8 = 4;
+pub(crate) const END_HEADERS: u8 = 4;
 
 /// An HTTP/2 client that knows frames and as much of HPACK as it needs to ask.
 pub(crate) struct H2 {
-    client: Client,
+    pub(crate) client: Client,
     answers_pings: bool,
+    /// SETTINGS that it has sent.
+    unacknowledged: usize,
     /// The error of the last GOAWAY.
     goaway: Option<u32>,
+    /// What else that said.
+    pub(crate) words: String,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -39,12 +43,14 @@ impl H2 {
     pub(crate) fn new(server: &Server) -> Self {
         let mut client = server.connect();
         client.write("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-        let mut h2 = Self { client, answers_pings: true, goaway: None };
+        let words = String::new();
+        let mut h2 = Self { client, answers_pings: true, unacknowledged: 0, goaway: None, words };
         h2.frame(SETTINGS, 0, 0, &[]);
         h2
     }
 
     pub(crate) fn frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
+        self.unacknowledged += usize::from(kind == SETTINGS && flags & ACK == 0);
         let mut frame = u32::try_from(payload.len()).unwrap().to_be_bytes()[1..].to_vec();
         frame.extend([kind, flags]);
         frame.extend(stream.to_be_bytes());
@@ -75,7 +81,10 @@ impl H2 {
             Received { kind: head[3], flags: head[4], stream, payload: self.client.exactly(length) };
         if received.kind == GOAWAY {
             self.goaway = Some(u32::from_be_bytes(received.payload[4..8].try_into().unwrap()));
+            self.words = String::from_utf8(received.payload[8..].to_vec()).unwrap();
         }
+        let acknowledged = received.kind == SETTINGS && received.flags & ACK != 0;
+        self.unacknowledged = self.unacknowledged.saturating_sub(acknowledged.into());
         if received.kind == PING && received.flags & ACK == 0 && self.answers_pings {
             self.frame(PING, ACK, 0, &received.payload);
         }
@@ -107,7 +116,7 @@ impl H2 {
     }
 
     /// Reads until the connection ends; the error of the last GOAWAY.
-    fn last_words(&mut self) -> Option<u32> {
+    pub(crate) fn last_words(&mut self) -> Option<u32> {
         while self.client.has_more() {
             self.next();
         }
@@ -216,9 +225,13 @@ fn dates_are_for_all_but_grpc() {
     assert!(!dated(&head), "{head:?}");
 }
 
+fn idle_soon() -> Config {
+    Config { h2_idle_timeout: Some(Duration::from_millis(100)), ..Config::default() }
+}
+
 #[test]
 fn an_idle_connection_gets_a_goaway() {
-    let server = Server::with(Config { keep_alive_timeout: Duration::from_millis(100), ..Config::default() });
+    let server = Server::with(idle_soon());
     let mut client = H2::new(&server);
     client.get(1, "/hello");
     assert_eq!(client.response().1, "hello");
@@ -227,7 +240,7 @@ fn an_idle_connection_gets_a_goaway() {
 
 #[test]
 fn an_idle_connection_that_does_not_answer_is_closed_all_the_same() {
-    let server = Server::with(Config { keep_alive_timeout: Duration::from_millis(100), ..Config::default() });
+    let server = Server::with(idle_soon());
     let mut client = H2::new(&server);
     client.answers_pings = false;
     assert_eq!(client.last_words(), Some(0));
@@ -236,7 +249,7 @@ fn an_idle_connection_that_does_not_answer_is_closed_all_the_same() {
 #[test]
 fn a_peer_that_does_not_answer_pings_is_gone() {
     let server = Server::with(Config {
-        h2_ping_interval: Duration::from_millis(50),
+        h2_ping_interval: Some(Duration::from_millis(50)),
         h2_ping_timeout: Duration::from_millis(50),
         ..Config::default()
     });
@@ -351,7 +364,7 @@ fn a_response_that_fails_is_reset_after_what_came_before() {
     while received < 65_535 - 3 {
         received += client.wait_for(DATA).payload.len();
     }
-    assert_eq!(resets(&until_pong(&mut client)), 0);
+    assert_eq!(resets(&until_acknowledged(&mut client)), 0);
     for stream in [0, 5] {
         client.frame(WINDOW_UPDATE, 0, stream, &u32::try_from(BROKEN).unwrap().to_be_bytes());
     }
@@ -384,17 +397,14 @@ fn a_body_that_stalls_is_a_408() {
     assert_eq!(client.response().0, 408);
 }
 
-/// Everything that comes until a PING sent now is acknowledged.
-pub(crate) fn until_pong(client: &mut H2) -> Vec<Received> {
-    client.frame(PING, 0, 0, b"12345678");
+/// Everything that comes until SETTINGS sent now are acknowledged.
+pub(crate) fn until_acknowledged(client: &mut H2) -> Vec<Received> {
+    client.frame(SETTINGS, 0, 0, &[]);
     let mut frames = Vec::new();
-    loop {
-        let received = client.next();
-        if received.kind == PING && received.flags & ACK != 0 {
-            return frames;
-        }
-        frames.push(received);
+    while client.unacknowledged > 0 {
+        frames.push(client.next());
     }
+    frames
 }
 
 pub(crate) fn resets(frames: &[Received]) -> usize {

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
 
+mod abuse;
+mod age;
 mod bind;
 mod drain;
 mod exhaustion;

@@ -1,7 +1,7 @@
 //! HTTP/2 requests that are answered before their bodies have come.
 
 use crate::harness::Server;
-use crate::http2::{DATA, END_STREAM, H2, HEADERS, RST_STREAM, resets, until_pong};
+use crate::http2::{DATA, END_STREAM, H2, HEADERS, RST_STREAM, resets, until_acknowledged};
 
 #[test]
 fn an_answer_to_a_body_that_nobody_reads_is_not_followed_by_a_reset() {
@@ -13,14 +13,14 @@ fn an_answer_to_a_body_that_nobody_reads_is_not_followed_by_a_reset() {
     {
         client.ask(stream, "POST", path, false, headers);
         assert_eq!(client.response().0, status, "{path}");
-        assert_eq!(resets(&until_pong(&mut client)), 0, "{path}");
+        assert_eq!(resets(&until_acknowledged(&mut client)), 0, "{path}");
         // More than the window of a stream or connection: it is opened again.
         for _ in 0..20 {
             client.frame(DATA, 0, stream, &[b'x'; 10_000]);
-            assert_eq!(resets(&until_pong(&mut client)), 0, "{path}");
+            assert_eq!(resets(&until_acknowledged(&mut client)), 0, "{path}");
         }
         client.frame(DATA, END_STREAM, stream, b"abc");
-        assert_eq!(resets(&until_pong(&mut client)), 0, "{path}");
+        assert_eq!(resets(&until_acknowledged(&mut client)), 0, "{path}");
     }
     client.get(7, "/hello");
     assert_eq!(client.response().1, "hello");
