@@ -4,7 +4,7 @@ Python holds configuration, process life and framework glue; see ``narthex.serve
 """
 
 from asyncio import AbstractEventLoop
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any, final
 
@@ -52,6 +52,9 @@ class Tls:
 
         Raises ``ValueError`` with what is wrong with them.
         """
+
+    def renewed_by(self, renew: Callable[[], Tls | None]) -> Tls:
+        """The same until ``renew``, called on the event loop for each connection that comes, returns another one."""
 
 @final
 class Server:

@@ -7,6 +7,7 @@ import grpc
 import narthex.grpc
 import narthex.grpc.aio
 import pytest
+import trustme
 from grpc_objects import call, echo_handlers
 
 
@@ -78,3 +79,37 @@ def test_what_is_wrong_with_credentials_is_a_ValueError(pki):
     ]:
         with pytest.raises(ValueError, match=words.split("(")[0]):
             narthex.grpc.ssl_server_credentials(pairs, roots, require)
+
+
+def test_certificates_are_renewed(pki, caplog):
+    """The fetcher is asked with each connection; what it raises changes nothing."""
+    renewed = trustme.CA()
+    leaf = renewed.issue_cert("localhost")
+    chain = b"".join(pem.bytes() for pem in leaf.cert_chain_pems)
+    other = narthex.grpc.ssl_server_certificate_configuration([(leaf.private_key_pem.bytes(), chain)])
+    fetched = [None, RuntimeError("no certificates today"), other, None]
+    asked = []
+
+    def fetch():
+        # A channel that is refused tries again, which is asked about as well.
+        answer = fetched[min(len(asked), len(fetched) - 1)]
+        asked.append(answer)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    initial = narthex.grpc.ssl_server_certificate_configuration([(pki.key, pki.chain)])
+    credentials = narthex.grpc.dynamic_ssl_server_credentials(initial, fetch)
+    new_roots = grpc.ssl_channel_credentials(renewed.cert_pem.bytes())
+
+    def ask(target):
+        assert call(target, credentials=pki.channel_credentials()) == b"hello"
+        assert call(target, credentials=pki.channel_credentials()) == b"hello"
+        assert call(target, credentials=new_roots) == b"hello"
+        assert call(target, credentials=new_roots) == b"hello"
+        with pytest.raises(grpc.RpcError):
+            call(target, credentials=pki.channel_credentials(), timeout=2)
+
+    serve(credentials, ask)
+    assert asked[:4] == fetched
+    assert "no certificates today" in caplog.text

@@ -218,8 +218,10 @@ impl Server {
 impl Server {
     /// The addresses that were claimed before, and those of the configuration.
     fn bind(&self, problems: &mut Vec<Problem>) -> BoundSockets {
-        let mut bound =
-            self.sockets.as_ref().map_or_else(BoundSockets::default, |sockets| sockets.get().take());
+        let mut bound = self
+            .sockets
+            .as_ref()
+            .map_or_else(BoundSockets::default, |sockets| sockets.get().take(&self.runtime));
         let tls = self.config.tls().read(problems);
         for bind in self.config.binds(problems) {
             // Whoever reaches a UNIX socket's file is on this machine.

@@ -1,15 +1,17 @@
 //! Addresses that are claimed one by one, before there is an event loop or a server to serve them.
 
 use std::mem;
+use std::sync::Arc;
 
 use narthex_edge::{Bind, BindProblem, Bound, TcpOptions};
+use narthex_pyrt::Runtime;
 use narthex_wire::Endpoint;
 use parking_lot::Mutex;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 
 use crate::config::{Problem, parse_bind};
-use crate::tls::Tls;
+use crate::tls::{Renewal, Tls};
 
 pyo3::create_exception!(
     narthex._native,
@@ -21,14 +23,20 @@ pyo3::create_exception!(
 /// Claimed addresses; a server takes them over.
 #[pyclass(frozen, module = "narthex._native")]
 pub(crate) struct Sockets {
-    bound: Mutex<Bound>,
+    claimed: Mutex<Claimed>,
+}
+
+#[derive(Default)]
+struct Claimed {
+    bound: Bound,
+    renewals: Vec<Arc<Renewal>>,
 }
 
 #[pymethods]
 impl Sockets {
     #[new]
     fn new() -> Self {
-        Self { bound: Mutex::default() }
+        Self { claimed: Mutex::default() }
     }
 
     /// Claims all of these addresses, `127.0.0.1:0` or `unix:/path`, or none, and returns their port (0 without one): those
@@ -62,20 +70,26 @@ impl Sockets {
             }
         }
         claimed.open(narthex_edge::Config::default().backlog).map_err(|error| refused(&error))?;
-        self.bound.lock().append(claimed);
+        let mut all = self.claimed.lock();
+        all.bound.append(claimed);
+        all.renewals.extend(tls.and_then(Tls::renewal).cloned());
         Ok(port)
     }
 
     /// Gives the addresses back.
     fn close(&self) {
-        drop(self.take());
+        drop(mem::take(&mut *self.claimed.lock()));
     }
 }
 
 impl Sockets {
-    /// What has been claimed so far, which is the caller's from now on.
-    pub(crate) fn take(&self) -> Bound {
-        mem::take(&mut self.bound.lock())
+    /// What has been claimed so far, to be served on this runtime.
+    pub(crate) fn take(&self, runtime: &Arc<Runtime>) -> Bound {
+        let Claimed { bound, renewals } = mem::take(&mut *self.claimed.lock());
+        for renewal in renewals {
+            renewal.serve_on(runtime);
+        }
+        bound
     }
 }
 

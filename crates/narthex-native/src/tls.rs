@@ -2,8 +2,12 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::{Arc, OnceLock, Weak};
 
+use futures_channel::oneshot;
 use narthex_edge::{ClientAuth, Identity, Terms, Tls as EdgeTls, TlsError};
+use narthex_pyrt::{Job, Runtime};
+use parking_lot::Mutex;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -93,14 +97,8 @@ fn identity_problem(error: &TlsError, cert: &Path, key: &Path) -> Problem {
 /// TLS of one port of a server object.
 #[pyclass(frozen, module = "narthex._native")]
 pub(crate) struct Tls {
-    pub(crate) terms: Terms,
-}
-
-impl Tls {
-    /// As the edge takes it.
-    pub(crate) fn edge(&self) -> EdgeTls {
-        EdgeTls::new(self.terms.clone())
-    }
+    terms: Terms,
+    renewal: Option<Arc<Renewal>>,
 }
 
 #[pymethods]
@@ -123,6 +121,80 @@ impl Tls {
             Some(pem) => ClientAuth::Optional(pem),
         };
         let terms = Terms::new(identities, clients).map_err(refused)?;
-        Ok(Self { terms })
+        Ok(Self { terms, renewal: None })
+    }
+
+    /// The same until `renew`, which is called on the event loop for each connection that comes, returns another one.
+    fn renewed_by(&self, renew: Py<PyAny>) -> Self {
+        let terms = self.terms.clone();
+        let current = Mutex::new(terms.clone());
+        let renewal = Arc::new(Renewal { renew, current, runtime: OnceLock::new() });
+        Self { terms, renewal: Some(renewal) }
+    }
+}
+
+impl Tls {
+    /// As the edge takes it.
+    pub(crate) fn edge(&self) -> EdgeTls {
+        match &self.renewal {
+            None => EdgeTls::new(self.terms.clone()),
+            Some(renewal) => {
+                let renewal = Arc::clone(renewal);
+                EdgeTls::asked(move || Box::pin(Arc::clone(&renewal).ask()))
+            }
+        }
+    }
+
+    /// What has to know the runtime before it is served.
+    pub(crate) fn renewal(&self) -> Option<&Arc<Renewal>> {
+        self.renewal.as_ref()
+    }
+}
+
+/// Terms that a program may replace with every connection.
+pub(crate) struct Renewal {
+    renew: Py<PyAny>,
+    current: Mutex<Terms>,
+    runtime: OnceLock<Weak<Runtime>>,
+}
+
+impl Renewal {
+    /// From now on the program is asked on this runtime.
+    pub(crate) fn serve_on(&self, runtime: &Arc<Runtime>) {
+        // A port has one server, whose sockets are taken over once.
+        let _ = self.runtime.set(Arc::downgrade(runtime));
+    }
+
+    async fn ask(self: Arc<Self>) -> Terms {
+        if let Some(runtime) = self.runtime.get().and_then(Weak::upgrade) {
+            let (renewed, is_renewed) = oneshot::channel();
+            runtime.push(Ask { renewal: Arc::clone(&self), _renewed: renewed });
+            // It says nothing: the job that holds the other end has run, or never will.
+            let _ = is_renewed.await;
+        }
+        self.current.lock().clone()
+    }
+}
+
+struct Ask {
+    renewal: Arc<Renewal>,
+    _renewed: oneshot::Sender<()>,
+}
+
+impl Job for Ask {
+    fn run(self: Box<Self>, py: Python<'_>, _: &Arc<Runtime>) {
+        let renewed = self
+            .renewal
+            .renew
+            .bind(py)
+            .call0()
+            .and_then(|renewed| renewed.extract::<Option<PyRef<'_, Tls>>>().map_err(PyErr::from));
+        match renewed {
+            Ok(None) => {}
+            Ok(Some(tls)) => *self.renewal.current.lock() = tls.terms.clone(),
+            Err(error) => {
+                narthex_pyrt::log_exception(py, "the certificates could not be renewed, and stay", &error);
+            }
+        }
     }
 }

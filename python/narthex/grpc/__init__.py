@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from narthex.grpc.credentials import (
         ServerCertificateConfiguration,
         ServerCredentials,
+        dynamic_ssl_server_credentials,
         insecure_server_credentials,
         ssl_server_certificate_configuration,
         ssl_server_credentials,
@@ -24,6 +25,7 @@ __all__ = [
     "ServerCertificateConfiguration",
     "ServerCredentials",
     "aio",
+    "dynamic_ssl_server_credentials",
     "insecure_server_credentials",
     "server",
     "ssl_server_certificate_configuration",
@@ -34,6 +36,7 @@ _HOME: Final = {
     "Server": "classic",
     "ServerCertificateConfiguration": "credentials",
     "ServerCredentials": "credentials",
+    "dynamic_ssl_server_credentials": "credentials",
     "insecure_server_credentials": "credentials",
     "server": "classic",
     "ssl_server_certificate_configuration": "credentials",

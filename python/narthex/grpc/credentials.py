@@ -3,7 +3,7 @@
 An object that grpc made gives nothing back, so ``add_secure_port`` takes ours alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -52,6 +52,27 @@ def ssl_server_certificate_configuration(
     if not private_key_certificate_chain_pairs:
         raise ValueError("At least one private key-certificate chain pair is required!")
     return ServerCertificateConfiguration(private_key_certificate_chain_pairs, root_certificates)
+
+
+def dynamic_ssl_server_credentials(
+    initial_certificate_configuration: ServerCertificateConfiguration,
+    certificate_configuration_fetcher: Callable[[], ServerCertificateConfiguration | None],
+    require_client_authentication: bool = False,
+) -> ServerCredentials:
+    """As ``grpc.dynamic_ssl_server_credentials``: the fetcher is asked before each handshake, and None changes nothing.
+
+    It is called on the server's event loop, and should be quick. What it raises is logged; the certificates stay then.
+
+    Raises:
+        ValueError: something is wrong with the initial keys and certificates.
+    """
+
+    def renew() -> "Tls | None":
+        fetched = certificate_configuration_fetcher()
+        return None if fetched is None else fetched.tls(require_client_auth=require_client_authentication)
+
+    initial = initial_certificate_configuration.tls(require_client_auth=require_client_authentication)
+    return ServerCredentials(initial.renewed_by(renew))
 
 
 def insecure_server_credentials() -> ServerCredentials:
