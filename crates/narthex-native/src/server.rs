@@ -99,18 +99,7 @@ impl Server {
             compression: compression.map(compression_of).transpose()?.unwrap_or_default(),
         };
         let state = Mutex::default();
-        Ok(Self {
-            config,
-            runtime,
-            app,
-            lifespan,
-            registry,
-            calls,
-            services,
-            descriptor_set,
-            sockets,
-            state,
-        })
+        Ok(Self { config, runtime, app, lifespan, registry, calls, services, descriptor_set, sockets, state })
     }
 
     /// Builds the routes and binds the sockets; returns every problem.

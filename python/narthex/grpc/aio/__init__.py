@@ -30,7 +30,11 @@ def server(
         options: channel arguments; those that have no meaning here are named once, in a warning.
         maximum_concurrent_rpcs: calls beyond so many are RESOURCE_EXHAUSTED; None for no limit.
         compression: an element of ``grpc.Compression``, for every response.
+
+    Raises:
+        ValueError: an interceptor is none of ``grpc.aio``, or a number cannot be right.
     """
+    _check(interceptors or ())
     return Server(
         Assembly(
             executor=migration_thread_pool,
@@ -94,6 +98,13 @@ class Server:
     async def wait_for_termination(self, timeout: float | None = None) -> bool:
         """Waits until the server has stopped; True if the timeout came first."""
         return await self._life.wait(timeout)
+
+
+def _check(interceptors: Sequence[Any]) -> None:
+    kind: type[Any] = import_module("grpc.aio").ServerInterceptor
+    invalid = [interceptor for interceptor in interceptors if not isinstance(interceptor, kind)]
+    if invalid:
+        raise ValueError(f"Interceptor must be ServerInterceptor, the following are invalid: {invalid}")
 
 
 def __getattr__(name: str) -> Any:
