@@ -17,6 +17,16 @@ Serve = Callable[..., Served]
 Narthex = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The option of ``tests/grpc_aio``; here, since options of a folder's own are known only where that folder is named."""
+    parser.addoption(
+        "--grpc-server",
+        choices=["narthex", "grpc"],
+        default="narthex",
+        help="whose server objects tests/grpc_aio is about: ours, or grpcio's as the oracle",
+    )
+
+
 @pytest.fixture(scope="session")
 def apps() -> Path:
     """The folder of the kitchen-sink applications."""

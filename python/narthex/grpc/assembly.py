@@ -40,6 +40,9 @@ class Assembly:
 
         if maximum_concurrent_rpcs is not None and maximum_concurrent_rpcs <= 0:
             raise ValueError("maximum_concurrent_rpcs should be a positive integer")
+        for interceptor in interceptors:
+            if not callable(getattr(interceptor, "intercept_service", None)):
+                raise ValueError(f"{interceptor!r} is not a ServerInterceptor: it has no method 'intercept_service'")
         # The native half's own warnings and errors; whoever has set them up before has decided.
         _native.init_logging("warning", logs.use_color())
         self.registrar = Registrar(strict=False)

@@ -23,6 +23,10 @@ class RegistrationError(NarthexError):
     """A call of the registrar that cannot be right; raised in the user's callable."""
 
 
+class NotAHandlerError(RegistrationError, AttributeError):
+    """What was registered is no handler; an ``AttributeError``, as grpc's servers say it."""
+
+
 @dataclass(slots=True)
 class _Registered:
     handler: MethodHandler
@@ -95,7 +99,7 @@ class Registrar:
         self._check_open()
         for handler in _sequence(generic_rpc_handlers):
             if not callable(getattr(handler, "service", None)):
-                raise RegistrationError(f"{handler!r} is not a grpc.GenericRpcHandler: it has no method 'service'")
+                raise NotAHandlerError(f"{handler!r} is not a grpc.GenericRpcHandler: it has no method 'service'")
             name: Any = handler.service_name() if callable(getattr(handler, "service_name", None)) else None
             if isinstance(name, str):
                 self._services.setdefault(name)
@@ -136,7 +140,7 @@ class Registrar:
 
     def _add(self, known: dict[str, _Registered], path: str, handler: MethodHandler) -> None:
         if not all(hasattr(handler, attribute) for attribute in _HANDLER_ATTRIBUTES):
-            raise RegistrationError(f"{path}: {handler!r} is not a grpc.RpcMethodHandler")
+            raise NotAHandlerError(f"{path}: {handler!r} is not a grpc.RpcMethodHandler")
         if not self._strict and known is self._registered:
             known[path] = _Registered(handler, self._by)
         before = known.setdefault(path, _Registered(handler, self._by))

@@ -1,0 +1,495 @@
+"""``grpc.server(ThreadPoolExecutor(...))``: synchronous servicers, their context and their interceptors."""
+
+import contextvars
+import threading
+from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import pytest
+from grpc import StatusCode
+from grpc_servers import METHOD, PATIENCE, Calls, entries, outcome
+
+TO_SERVER = (("to-server", "question"), ("to-server-bin", b"\x00\x01"))
+INITIAL = (("initial", "answer"), ("initial-bin", b"\x00\x02"))
+TRAILING = (("trailing", "thanks"), ("trailing-bin", b"\x00\x03"))
+REQUESTS = [b"one", b"two", b"three"]
+USER = contextvars.ContextVar("USER", default="nobody")
+
+
+class Status(namedtuple("Status", ["code", "details", "trailing_metadata"]), grpc.Status):
+    """What ``grpc_status.rpc_status.to_status`` makes."""
+
+
+def unary(handler, **how):
+    return grpc.unary_unary_rpc_method_handler(handler, **how)
+
+
+def error_of(call):
+    with pytest.raises(grpc.RpcError) as raised:
+        call()
+    return raised.value
+
+
+# ---- the four kinds, and what they do with the context
+
+
+def prepare(context):
+    assert entries(context.invocation_metadata()) == list(TO_SERVER)
+    context.send_initial_metadata(INITIAL)
+    context.set_trailing_metadata(TRAILING)
+
+
+class Servicer:
+    def unary_unary(self, request, context):
+        prepare(context)
+        return request.upper()
+
+    def unary_stream(self, request, context):
+        prepare(context)
+        for _ in range(3):
+            yield request.upper()
+
+    def stream_unary(self, request_iterator, context):
+        prepare(context)
+        return b" ".join(request_iterator).upper()
+
+    def stream_stream(self, request_iterator, context):
+        prepare(context)
+        for request in request_iterator:
+            yield request.upper()
+
+
+KINDS = ["unary_unary", "unary_stream", "stream_unary", "stream_stream"]
+ANSWERS = {
+    "unary_unary": [b"ONE"],
+    "unary_stream": [b"ONE"] * 3,
+    "stream_unary": [b"ONE TWO THREE"],
+    "stream_stream": [b"ONE", b"TWO", b"THREE"],
+}
+
+
+def handler_of(servicer, kind):
+    return getattr(grpc, f"{kind}_rpc_method_handler")(getattr(servicer, kind))
+
+
+def begin(served, kind, **options):
+    """A call of this kind, which can be asked for everything."""
+    request = iter(REQUESTS) if kind.startswith("stream") else b"one"
+    method = getattr(served.channel, kind)(METHOD)
+    if kind.endswith("_unary"):
+        return method.future(request, timeout=PATIENCE, **options)
+    return method(request, timeout=PATIENCE, **options)
+
+
+def answers(call, kind):
+    return [call.result()] if kind.endswith("_unary") else list(call)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_all_kinds_of_calls(serving, kind):
+    with serving(handler_of(Servicer(), kind)) as served:
+        call = begin(served, kind, metadata=TO_SERVER)
+        assert entries(call.initial_metadata()) == list(INITIAL)
+        assert answers(call, kind) == ANSWERS[kind]
+        assert entries(call.trailing_metadata()) == list(TRAILING)
+        assert call.code() is StatusCode.OK
+
+
+def abort(context):
+    context.abort(StatusCode.NOT_FOUND, "nowhere")
+
+
+def abort_with_number(context):
+    context.abort(3, "nowhere")
+
+
+def abort_with_ok(context):
+    context.abort(StatusCode.OK, "nowhere")
+
+
+def abort_with_status(context):
+    context.abort_with_status(Status(StatusCode.NOT_FOUND, "nowhere", (("a-status", "42"),)))
+
+
+def set_code(context):
+    context.set_code(StatusCode.NOT_FOUND)
+    context.set_details("nowhere")
+
+
+def set_code_and_raise(context):
+    set_code(context)
+    raise ValueError("what a value")
+
+
+def raise_at_once(context):
+    raise ValueError("what a value")
+
+
+NOWHERE = (StatusCode.NOT_FOUND, "nowhere")
+ENDS = {
+    abort: NOWHERE,
+    abort_with_ok: (StatusCode.UNKNOWN, ""),
+    abort_with_status: NOWHERE,
+    set_code: NOWHERE,
+}
+OUR_ENDS = {
+    abort_with_number: (StatusCode.INVALID_ARGUMENT, "nowhere"),
+    set_code_and_raise: (StatusCode.NOT_FOUND, "Unexpected <class 'ValueError'>: what a value"),
+    raise_at_once: (StatusCode.UNKNOWN, "Unexpected <class 'ValueError'>: what a value"),
+}
+
+
+class Ending:
+    """Each method ends as ``end`` says, those with streams after they have read or written something."""
+
+    def __init__(self, end):
+        self.end = end
+
+    def unary_unary(self, request, context):
+        self.end(context)
+        return b"response"
+
+    def unary_stream(self, request, context):
+        yield b"response"
+        self.end(context)
+
+    def stream_unary(self, request_iterator, context):
+        list(request_iterator)
+        self.end(context)
+        return b"response"
+
+    def stream_stream(self, request_iterator, context):
+        yield from request_iterator
+        self.end(context)
+
+
+@pytest.mark.parametrize("end", ENDS, ids=lambda end: end.__name__)
+@pytest.mark.parametrize("kind", KINDS)
+def test_all_kinds_of_ends(serving, kind, end):
+    with serving(handler_of(Ending(end), kind)) as served:
+        assert outcome(error_of(lambda: answers(begin(served, kind), kind))) == ENDS[end]
+
+
+@pytest.mark.differs("grpcio's two servers have words of their own; both of ours say what those of grpc.aio say")
+@pytest.mark.parametrize("end", OUR_ENDS, ids=lambda end: end.__name__)
+@pytest.mark.parametrize("kind", KINDS)
+def test_ends_that_are_those_of_grpc_aio(serving, kind, end):
+    with serving(handler_of(Ending(end), kind)) as served:
+        assert outcome(error_of(lambda: answers(begin(served, kind), kind))) == OUR_ENDS[end]
+
+
+def test_the_metadata_of_abort_with_status(serving):
+    with serving(handler_of(Ending(abort_with_status), "unary_unary")) as served:
+        assert entries(error_of(served.unary_unary).trailing_metadata()) == [("a-status", "42")]
+
+
+def test_what_was_set_can_be_read(serving):
+    seen = []
+
+    def handler(request, context):
+        context.set_code(StatusCode.NOT_FOUND)
+        context.set_details("lost")
+        context.set_trailing_metadata(TRAILING)
+        seen.append((context.code(), context.details(), tuple(context.trailing_metadata())))
+        return b""
+
+    with serving(unary(handler)) as served:
+        error_of(served.unary_unary)
+    assert [(code, details if isinstance(details, str) else details.decode(), rest) for code, details, rest in seen] == [
+        (StatusCode.NOT_FOUND, "lost", TRAILING)
+    ]
+
+
+def test_initial_metadata_twice(serving):
+    raised = []
+
+    def handler(request, context):
+        context.send_initial_metadata(INITIAL)
+        try:
+            context.send_initial_metadata(INITIAL)
+        except Exception as error:
+            raised.append(type(error))
+        return b""
+
+    with serving(unary(handler)) as served:
+        served.unary_unary()
+    assert len(raised) == 1
+
+
+@pytest.mark.differs("grpcio's synchronous server alone says INTERNAL; both of ours say UNKNOWN, as grpc.aio does")
+def test_a_request_that_cannot_be_read(serving):
+    def handler(request, context):
+        raise AssertionError("there is no request")
+
+    with serving(unary(handler, request_deserializer=int)) as served:
+        assert error_of(lambda: served.unary_unary(b"no number")).code() is StatusCode.UNKNOWN
+
+
+@pytest.mark.differs("grpcio's synchronous server alone says INTERNAL; both of ours say UNKNOWN, as grpc.aio does")
+def test_a_response_that_cannot_be_written(serving):
+    with serving(unary(lambda request, context: None, response_serializer=lambda number: b"%d" % number)) as served:
+        assert error_of(served.unary_unary).code() is StatusCode.UNKNOWN
+
+
+def test_an_unknown_method(serving):
+    with serving(unary(lambda request, context: request)) as served:
+        assert outcome(error_of(lambda: served.unary_unary(method="Unknown"))) == (
+            StatusCode.UNIMPLEMENTED,
+            "Method not found!",
+        )
+        assert served.unary_unary(b"still here") == b"still here"
+
+
+def test_they_run_in_the_pool_that_was_given(implementation_under_test):
+    initialized = []
+    local = threading.local()
+
+    def initialize():
+        initialized.append(threading.current_thread().name)
+        local.value = "of the initializer"
+
+    def handler(request, context):
+        return f"{threading.current_thread().name} {local.value}".encode()
+
+    with ThreadPoolExecutor(2, thread_name_prefix="own-pool", initializer=initialize) as pool:
+        server = implementation_under_test.server(pool)
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Service", {"Method": unary(handler)}),))
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            answers = {Calls(channel).unary_unary() for _ in range(10)}
+        server.stop(None).wait(PATIENCE)
+    assert {answer.decode().split(" ", 1)[1] for answer in answers} == {"of the initializer"}
+    assert {answer.decode().split(" ", 1)[0] for answer in answers} <= set(initialized)
+    assert len(initialized) <= 2
+
+
+def test_a_registered_handler_goes_before_a_generic_one(implementation_under_test, pool):
+    server = implementation_under_test.server(pool)
+    server.add_registered_method_handlers("test.Service", {"Method": unary(lambda request, context: b"registered")})
+    generic = {"Method": unary(lambda request, context: b"generic"), "Other": unary(lambda request, context: b"generic")}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Service", generic),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        assert channel.unary_unary(METHOD, _registered_method=True)(b"", timeout=PATIENCE) == b"registered"
+        assert channel.unary_unary("/test.Service/Other")(b"", timeout=PATIENCE) == b"generic"
+    server.stop(None).wait(PATIENCE)
+
+
+# ---- the end of a call, seen from inside
+
+
+@pytest.mark.parametrize("how", ["cancel", "deadline"])
+def test_a_handler_sees_that_its_client_left(serving, how):
+    waits, over, ended = threading.Event(), threading.Event(), threading.Event()
+    seen = []
+
+    def handler(request, context):
+        seen.append((context.is_active(), context.add_callback(over.set)))
+        waits.set()
+        assert over.wait(PATIENCE)
+        seen.append((context.is_active(), context.add_callback(over.set)))
+        ended.set()
+        return b""
+
+    with serving(unary(handler)) as served:
+        call = served.channel.unary_unary(METHOD).future(b"", timeout=0.3 if how == "deadline" else PATIENCE)
+        assert waits.wait(PATIENCE)
+        if how == "cancel":
+            call.cancel()
+        assert ended.wait(PATIENCE)
+    assert seen == [(True, True), (False, False)]
+
+
+def test_callbacks_run_at_the_end(serving):
+    over = threading.Event()
+
+    def handler(request, context):
+        context.add_callback(over.set)
+        return b""
+
+    with serving(unary(handler)) as served:
+        served.unary_unary()
+        assert over.wait(PATIENCE)
+
+
+def test_a_handler_that_cancels_its_call(serving):
+    def handler(request, context):
+        context.cancel()
+        return b""
+
+    with serving(unary(handler)) as served:
+        assert error_of(served.unary_unary).code() is StatusCode.CANCELLED
+
+
+def test_the_requests_of_a_client_that_left(serving):
+    ended = threading.Event()
+    raised = []
+
+    def handler(request_iterator, context):
+        try:
+            list(request_iterator)
+        except BaseException as error:
+            raised.append(type(error))
+            raise
+        finally:
+            ended.set()
+        return b""
+
+    started, go_on = threading.Event(), threading.Event()
+
+    def requests():
+        yield b"one"
+        started.set()
+        go_on.wait(PATIENCE)
+
+    with serving(grpc.stream_unary_rpc_method_handler(handler)) as served:
+        call = served.channel.stream_unary(METHOD).future(requests(), timeout=PATIENCE)
+        assert started.wait(PATIENCE)
+        call.cancel()
+        assert ended.wait(PATIENCE)
+        go_on.set()
+    assert len(raised) == 1
+
+
+def seen_by_handler(serving, look, **options):
+    seen = []
+
+    def handler(request, context):
+        seen.append(look(context))
+        return b""
+
+    with serving(unary(handler)) as served:
+        served.unary_unary(**options)
+    return seen[0]
+
+
+def test_time_remaining(serving):
+    assert 0 < seen_by_handler(serving, lambda context: context.time_remaining(), timeout=5) <= 5
+
+
+@pytest.mark.differs("grpcio says some 9e18 seconds, though its documentation says None")
+def test_time_remaining_without_a_deadline(serving):
+    assert seen_by_handler(serving, lambda context: context.time_remaining(), timeout=None) is None
+
+
+def test_who_the_peer_is(serving):
+    assert seen_by_handler(serving, lambda context: context.peer()).startswith("ipv4:127.0.0.1:")
+    assert seen_by_handler(serving, lambda context: (context.peer_identities(), context.peer_identity_key())) == (None, None)
+    assert seen_by_handler(serving, lambda context: context.auth_context())["transport_security_type"] == [b"insecure"]
+
+
+def test_the_context_is_a_servicer_context(serving):
+    assert seen_by_handler(serving, lambda context: isinstance(context, grpc.ServicerContext))
+
+
+# ---- limits
+
+
+def test_calls_over_the_limit_are_refused(serving):
+    arrived, go_on = threading.Semaphore(0), threading.Event()
+
+    def handler(request, context):
+        arrived.release()
+        assert go_on.wait(PATIENCE)
+        return b"passed"
+
+    with serving(unary(handler), maximum_concurrent_rpcs=3) as served:
+        method = served.channel.unary_unary(METHOD)
+        within = [method.future(b"", timeout=PATIENCE) for _ in range(3)]
+        for _ in within:
+            assert arrived.acquire(timeout=PATIENCE)
+        for _ in range(5):
+            assert outcome(error_of(served.unary_unary)) == (
+                StatusCode.RESOURCE_EXHAUSTED,
+                "Concurrent RPC limit exceeded!",
+            )
+        go_on.set()
+        assert [call.result() for call in within] == [b"passed"] * 3
+        assert served.unary_unary() == b"passed"
+
+
+# ---- interceptors
+
+
+class Noting(grpc.ServerInterceptor):
+    def __init__(self, name, notes):
+        self.name, self.notes = name, notes
+
+    def intercept_service(self, continuation, handler_call_details):
+        self.notes.append(f"{self.name} before")
+        handler = continuation(handler_call_details)
+        self.notes.append(f"{self.name} after")
+        return handler
+
+
+class Doing(grpc.ServerInterceptor):
+    def __init__(self, function):
+        self.function = function
+
+    def intercept_service(self, continuation, handler_call_details):
+        return self.function(continuation, handler_call_details)
+
+
+def test_interceptors_run_in_their_order(serving):
+    notes = []
+    with serving(unary(lambda request, context: request), interceptors=(Noting("a", notes), Noting("b", notes))) as served:
+        assert served.unary_unary(b"x") == b"x"
+    assert notes == ["a before", "b before", "b after", "a after"]
+
+
+def test_an_interceptor_that_refuses(serving):
+    def refuse(continuation, details):
+        return unary(lambda request, context: context.abort(StatusCode.UNAUTHENTICATED, "who are you?"))
+
+    with serving(unary(lambda request, context: request), interceptors=(Doing(refuse),)) as served:
+        assert outcome(error_of(served.unary_unary)) == (StatusCode.UNAUTHENTICATED, "who are you?")
+
+
+def test_an_interceptor_that_sends_the_call_elsewhere(serving):
+    class Details(namedtuple("Details", ["method", "invocation_metadata"]), grpc.HandlerCallDetails):
+        pass
+
+    def redirect(continuation, details):
+        return continuation(Details("/test.Service/Other", details.invocation_metadata))
+
+    handlers = {"Method": unary(lambda *_: b"method"), "Other": unary(lambda *_: b"other")}
+    with serving(handlers, interceptors=(Doing(redirect),)) as served:
+        assert served.unary_unary() == b"other"
+
+
+def test_an_interceptor_that_wraps_a_stream(serving):
+    def each(request_iterator, context):
+        yield from request_iterator
+
+    def wrap(continuation, details):
+        handler = continuation(details)
+
+        def wrapped(request_iterator, context):
+            for response in handler.stream_stream((b"in " + request for request in request_iterator), context):
+                yield response + b" out"
+
+        return grpc.stream_stream_rpc_method_handler(wrapped)
+
+    with serving(grpc.stream_stream_rpc_method_handler(each), interceptors=(Doing(wrap),)) as served:
+        assert list(served.stream_stream(iter([b"a", b"b"]))) == [b"in a out", b"in b out"]
+
+
+def test_an_interceptor_that_raises(serving):
+    def broken(continuation, details):
+        raise ValueError("in the interceptor")
+
+    with serving(unary(lambda request, context: request), interceptors=(Doing(broken),)) as served:
+        assert error_of(served.unary_unary).code() is StatusCode.UNKNOWN
+
+
+def test_a_context_variable_reaches_the_handler(serving):
+    def sign_in(continuation, details):
+        USER.set(dict(details.invocation_metadata)["user"])
+        return continuation(details)
+
+    with serving(unary(lambda request, context: USER.get().encode()), interceptors=(Doing(sign_in),)) as served:
+        for user in ("ann", "bob"):
+            assert served.unary_unary(metadata=(("user", user),)) == user.encode()
