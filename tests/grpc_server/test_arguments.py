@@ -95,6 +95,21 @@ def test_an_old_connection_is_replaced_without_a_lost_call(run):
     run(main())
 
 
+@pytest.mark.parametrize("limit", [1, 2000, 20_000])
+def test_metadata_that_are_too_large(run, limit):
+    async def ask(target):
+        async with grpc.aio.insecure_channel(target) as channel:
+            echoing = channel.unary_unary("/test.Echo/Echo")
+            if limit > 1:
+                assert await echoing(b"hello", timeout=PATIENCE) == b"hello"
+            with pytest.raises(grpc.aio.AioRpcError):
+                await echoing(b"", timeout=PATIENCE, metadata=[("large", "x" * limit)])
+            if limit > 1:
+                assert await echoing(b"hello", timeout=PATIENCE) == b"hello"
+
+    serve(run, [("grpc.absolute_max_metadata_size", limit)], ask)
+
+
 @pytest.mark.parametrize("strikes", [1, 0])
 def test_clients_that_ping_too_often(run, strikes):
     def ping(target):

@@ -12,6 +12,8 @@ import grpc
 import narthex.grpc
 import pytest
 from grpc_objects import PATIENCE, call, echo_handlers
+from narthex.exceptions import Problem, StartupError
+from narthex.grpc.assembly import Assembly
 
 
 def echo(request, context):
@@ -97,6 +99,19 @@ def test_a_stop_before_the_start_gives_the_port_back(pool):
     assert server.stop(None).is_set()
     other = narthex.grpc.server(pool, options=[("grpc.so_reuseport", 0)])
     assert other.add_insecure_port(f"127.0.0.1:{port}") == port
+
+
+def test_a_start_that_fails_tells_why_and_leaves_nothing(pool, monkeypatch):
+    def build(assembly, loop):
+        raise StartupError([Problem("here", "as arranged")])
+
+    monkeypatch.setattr(Assembly, "build", build)
+    server = narthex.grpc.server(pool)
+    server.add_insecure_port("127.0.0.1:0")
+    with pytest.raises(StartupError, match="here: as arranged"):
+        server.start()
+    assert server.wait_for_termination(PATIENCE) is False
+    assert server.stop(None).is_set()
 
 
 def test_xds_is_refused(pool):

@@ -97,9 +97,10 @@ class Server:
         with self._lock:
             if self._thread is not None or self._terminated.is_set():
                 raise ValueError("Cannot start already-started server!")
-            self._thread = _LoopThread(Lifecycle(self._assembly), self._terminated)
-            self._thread.start()
-            weakref.finalize(self, self._thread.end)
+            thread = _LoopThread(Lifecycle(self._assembly), self._terminated)
+            thread.start()
+            self._thread = thread
+            weakref.finalize(self, thread.end)
 
     def stop(self, grace: float | None) -> threading.Event:
         """Refuses new calls at once; the event is set when none is left. Those that take longer than ``grace`` are cancelled.
@@ -148,10 +149,9 @@ class _LoopThread:
 
     def end(self) -> None:
         """For a server that nobody can stop any more."""
-        if self._started.exception() is None:
-            self.stop(None)
-            if threading.current_thread() is not self._thread:
-                self._thread.join(_EXIT_PATIENCE)
+        self.stop(None)
+        if threading.current_thread() is not self._thread:
+            self._thread.join(_EXIT_PATIENCE)
 
     def _run(self) -> None:
         from narthex.server import drive, loop_factory
