@@ -112,6 +112,9 @@ class Server:
         The exit code is 0, or ``early_code`` where nothing is served yet.
         """
 
+    def set_health(self, service: str, status: int) -> None:
+        """Sets what health tells of a service; nothing before ``prepare`` and after ``close``."""
+
     def take_absorbed_exit(self) -> bool:
         """Whether a ``SystemExit`` or ``KeyboardInterrupt`` that left the loop was raised by a call, and has ended that already."""
 

@@ -226,6 +226,20 @@ def _add_translation(parser: argparse.ArgumentParser) -> None:
         help="an unknown path below this one is a JSON 404, not the application's; may be repeated",
     )
     translation.add_argument(
+        "--expose",
+        action="append",
+        metavar="PROTOCOL=SELECTOR,...",
+        help="what is public on grpc, grpc-web, connect or json: pkg.Service, pkg.Service/Method, pkg.* or nothing; "
+        "may be repeated [default: everything that is registered]",
+    )
+    translation.add_argument(
+        "--cors-origin",
+        action="append",
+        metavar="ORIGIN",
+        help="let pages of this origin call the services and their JSON API; '*' for all, without credentials; may be repeated "
+        "[default: none]",
+    )
+    translation.add_argument(
         "--http-over-grpc",
         action="store_true",
         help="let trusted peers call the application through narthex.asgi.v1.AsgiService; responses are held whole, "

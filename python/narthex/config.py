@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 from narthex.address import LOOPBACK, parse_bind, parse_networks
 from narthex.exceptions import BadValueError, Problem
@@ -21,6 +22,7 @@ from narthex.quantity import parse_duration, parse_size
 LOOPS: Final = ("uvloop", "asyncio")
 CLIENT_AUTH: Final = ("required", "optional")
 LOG_LEVELS: Final = ("critical", "error", "warning", "info", "debug", "trace")
+PROTOCOLS: Final = ("grpc", "grpc-web", "connect", "json")
 DEFAULT_BIND: Final = "127.0.0.1:8000"
 
 _MAX_GRPC_MESSAGE: Final = (1 << 32) - 1  # The length in a gRPC envelope has 32 bits.
@@ -86,6 +88,10 @@ class Config:
     """How long the application may go on once the client has left before the response was complete; None: for ever."""
     api_prefixes: tuple[str, ...] = ()
     """Below these paths what no route matches is a google.rpc.Status, not the application's."""
+    cors_origins: tuple[str, ...] = ()
+    """Origins whose pages may call the services and their JSON API from browsers; ``*`` for all, without credentials."""
+    expose: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """The selectors of each protocol that does not show everything: ``grpc``, ``grpc-web``, ``connect`` or ``json``."""
     http_over_grpc: bool = False
     http_over_grpc_from: tuple[str, ...] = LOOPBACK
     """Peers that may call AsgiService: CIDRs or ``unix``."""
@@ -158,6 +164,8 @@ def _config(reader: "_Reader") -> Config:
             "application_close_timeout", lambda text: parse_duration(text, zero=True), default.application_close_timeout
         ),
         api_prefixes=reader.each("api_prefix", _api_prefix, given.get("api_prefix") or []),
+        cors_origins=reader.each("cors_origin", _origin, given.get("cors_origin") or []),
+        expose=_exposed(reader),
         http_over_grpc=_flag(given, "http_over_grpc", default.http_over_grpc),
         http_over_grpc_from=_trusted(reader, default.http_over_grpc_from),
     )
@@ -226,6 +234,36 @@ def _api_prefix(text: str) -> str:
     if not text.startswith("/") or any(character in text for character in "?#* "):
         raise BadValueError("is not a path", "Give the beginning of paths, for example /api")
     return text.rstrip("/") or "/"
+
+
+def _origin(text: str) -> str:
+    if text == "*":
+        return text
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.netloc or "@" in parts.netloc:
+        raise BadValueError("is not an origin", "Give a scheme and a host, for example https://example.org, or *")
+    if parts.path or parts.query or parts.fragment:
+        raise BadValueError("is more than an origin", f"Write {parts.scheme}://{parts.netloc}")
+    return text.lower()
+
+
+def _exposed(reader: "_Reader") -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """What several ``--expose`` say of one protocol counts together; what the selectors select is checked natively."""
+    chosen: dict[str, dict[str, None]] = {}
+    texts: Sequence[str] = reader.given.get("expose") or []
+    for text in texts:
+        protocol, selectors = reader.read("expose", _exposure, text, ("", ()))
+        if protocol:
+            chosen.setdefault(protocol, {}).update(dict.fromkeys(selectors))
+    return tuple((protocol, tuple(selectors)) for protocol, selectors in chosen.items())
+
+
+def _exposure(text: str) -> tuple[str, tuple[str, ...]]:
+    protocol, equals, selectors = text.partition("=")
+    if not equals or protocol not in PROTOCOLS:
+        hint = f"Write PROTOCOL=SELECTOR,... where the protocol is {', '.join(PROTOCOLS[:-1])} or {PROTOCOLS[-1]}."
+        raise BadValueError("names no protocol", hint)
+    return protocol, tuple(selector.strip() for selector in selectors.split(",") if selector.strip())
 
 
 def _grpc_message_size(text: str) -> int:

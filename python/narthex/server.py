@@ -16,7 +16,7 @@ from narthex import logs, standard_streams, startup
 from narthex.config import Options
 from narthex.django import connections
 from narthex.exceptions import Problem, StartupError
-from narthex.grpc import descriptors
+from narthex.grpc import descriptors, health
 from narthex.logs import ERRORS, LOGGER
 from narthex.signals import Interrupted, Signals
 from narthex.startup import Loaded
@@ -144,6 +144,7 @@ def _prepare(options: Options, loop: asyncio.AbstractEventLoop, loaded: Loaded, 
     if found:
         server.close()
         raise StartupError(found)
+    health.follow(server)
     connections.close_after_startup()
     for service in collected.missing:
         LOGGER.warning(_without_descriptor(service))

@@ -8,7 +8,8 @@ OPTIONS = [
     *("--app-dir", "--grpc", "--bind", "--uds", "--factory", "--root-path", "--loop", "--forwarded-allow-ips", "--reflection"),
     *("--no-reflection", "--log-level", "--access-log", "--no-access-log", "--graceful-timeout", "--max-body"),
     *("--grpc-max-message", "--header-timeout", "--body-timeout", "--keep-alive-timeout", "--application-close-timeout"),
-    *("--api-prefix", "--http-over-grpc", "--http-over-grpc-from", "--ready-fd", "--help"),
+    *("--api-prefix", "--expose", "--cors-origin", "--http-over-grpc", "--http-over-grpc-from", "--ready-fd", "--help"),
+    *("--tls-cert", "--tls-key", "--tls-client-ca", "--tls-client-auth"),
 ]
 
 

@@ -93,7 +93,7 @@ def test_content_types(server, content_type):
     assert response.content == envelope(b"x")
 
 
-@pytest.mark.parametrize("content_type", ["application/json", "text/plain", "application/grpc-web"])
+@pytest.mark.parametrize("content_type", ["application/json", "text/plain", "application/proto"])
 def test_other_content_types_are_unsupported(server, content_type):
     with server.client(http1=False, http2=True) as client:
         response = client.post("/test.Calls/Echo", content=envelope(b"x"), headers={"content-type": content_type})

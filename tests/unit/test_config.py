@@ -44,6 +44,8 @@ def test_every_option(tmp_path):
         *("--grpc-max-message", "8m", "--header-timeout", "1", "--body-timeout", "2s", "--keep-alive-timeout", "3m"),
         *("--api-prefix", "/api/", "--api-prefix", "/v2", "--http-over-grpc", "--http-over-grpc-from", "unix,10.0.0.0/8"),
         *("--http-over-grpc-from", "::1", "--application-close-timeout", "1.5"),
+        *("--cors-origin", "https://A.example", "--cors-origin", "*", "--expose", "json=a.B, c.*", "--expose", "json=d.E/F"),
+        *("--expose", "connect="),
     )
     assert options == config.Options(
         app="a:b",
@@ -68,6 +70,8 @@ def test_every_option(tmp_path):
             h2_idle_timeout=180,
             application_close_timeout=1.5,
             api_prefixes=("/api", "/v2"),
+            cors_origins=("https://a.example", "*"),
+            expose=(("json", ("a.B", "c.*", "d.E/F")), ("connect", ())),
             http_over_grpc=True,
             http_over_grpc_from=("unix", "10.0.0.0/8", "::1/128"),
         ),
@@ -121,12 +125,14 @@ def test_all_bad_values_are_found():
             "--app-dir",
             "/no/such",
         ),
-        *("--grpc-max-message", "5g", "--bind", "also-nowhere"),
+        *("--grpc-max-message", "5g", "--bind", "also-nowhere", "--expose", "smtp=*", "--expose", "grpc"),
+        *("--cors-origin", "a.example", "--cors-origin", "https://a.example/"),
     )
     assert {problem.where for problem in found} == {
         *("--bind nowhere", "--bind also-nowhere", "--max-body 12q", "--header-timeout soon", "--loop twisted"),
         *("--log-level loud", "--forwarded-allow-ips me", "--api-prefix api", "--root-path sub", "--ready-fd x"),
-        *("--app-dir /no/such", "--grpc-max-message 5g"),
+        *("--app-dir /no/such", "--grpc-max-message 5g", "--expose smtp=*", "--expose grpc", "--cors-origin a.example"),
+        "--cors-origin https://a.example/",
     }
     assert all(problem.what and problem.hint and not problem.traceback for problem in found)
 

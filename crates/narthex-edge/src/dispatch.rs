@@ -18,6 +18,10 @@ use tower_service::Service;
 
 static TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
+/// The content types that a call may have, whatever of them a method is offered by.
+const CALLS: &str = "application/grpc, application/grpc-web, application/grpc-web-text, application/json, application/proto, \
+                     application/connect+proto, application/connect+json";
+
 /// The paths (`/pkg.Service/Method`) of the registered gRPC methods.
 #[derive(Clone, Debug, Default)]
 pub struct Methods(Arc<FxHashSet<Box<str>>>);
@@ -106,13 +110,15 @@ fn unsupported_media_type(request: &Request<Body>) -> Response<Body> {
     let mut response = text(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         format!(
-            "{} is a gRPC method: it takes a POST with content-type application/grpc (over HTTP/2), and this request's \
-             content-type is {given}.\n",
-            request.uri().path()
+            "{} is a method: it is called by gRPC (application/grpc, over HTTP/2), gRPC-Web, Connect, or a POST of application/json, as far as \
+             each is offered for it. This request is a {} whose content-type is {given}; Connect's say \
+             connect-protocol-version: 1 as well.\n",
+            request.uri().path(),
+            request.method(),
         ),
     );
     response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
-    response.headers_mut().insert("accept-post", HeaderValue::from_static("application/grpc"));
+    response.headers_mut().insert("accept-post", HeaderValue::from_static(CALLS));
     response
 }
 
@@ -206,7 +212,7 @@ mod tests {
             assert_eq!(response.headers()[ALLOW], "POST");
             let text = body_text(response);
             assert!(text.contains("application/grpc"), "{text}");
-            assert!(text.contains(content_type.unwrap_or("is none")), "{text}");
+            assert!(text.contains(content_type.unwrap_or("content-type is none")), "{text}");
         }
     }
 

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use narthex_edge::Bind;
+use http::HeaderValue;
+use narthex_edge::{Bind, Origins};
 use narthex_wire::Trusted;
 use pyo3::prelude::*;
 
@@ -44,6 +45,8 @@ pub(crate) struct Config {
     h2_ping_strikes: u32,
     application_close_timeout: Option<f64>,
     pub(crate) api_prefixes: Vec<String>,
+    cors_origins: Vec<String>,
+    pub(crate) expose: Vec<(String, Vec<String>)>,
     http_over_grpc: bool,
     http_over_grpc_from: Vec<String>,
 }
@@ -82,6 +85,25 @@ impl Config {
     /// Who may call HTTP over gRPC; `None` if it is off.
     pub(crate) fn http_over_grpc_from(&self, problems: &mut Vec<Problem>) -> Option<Trusted> {
         self.http_over_grpc.then(|| trusted("--http-over-grpc-from", &self.http_over_grpc_from, problems))
+    }
+
+    /// Whose pages may call; `None` if no others than this server's.
+    pub(crate) fn cors(&self, problems: &mut Vec<Problem>) -> Option<Origins> {
+        if self.cors_origins.iter().any(|origin| origin == "*") {
+            return Some(Origins::Any);
+        }
+        let mut origins = Vec::new();
+        for origin in &self.cors_origins {
+            match HeaderValue::from_str(origin) {
+                Ok(value) => origins.push(value),
+                Err(error) => problems.push((
+                    format!("--cors-origin {origin}"),
+                    error.to_string(),
+                    "give an origin, such as https://example.org".to_owned(),
+                )),
+            }
+        }
+        (!origins.is_empty()).then_some(Origins::Listed(origins))
     }
 
     /// The limit for bodies that are held whole.

@@ -5,6 +5,7 @@
 #[expect(unsafe_code, reason = "a global allocator is unsafe by nature")]
 mod allocator;
 mod config;
+mod exposure;
 mod logging;
 mod schema;
 mod server;

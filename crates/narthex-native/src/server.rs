@@ -4,24 +4,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use narthex_asgi::{App, AppService, Lifespan};
+use narthex_connect::ConnectLayer;
 use narthex_edge::{Bind, Bound as BoundSockets, Serving, TcpOptions};
+use narthex_grpc_json::GrpcJsonLayer;
 use narthex_pyrt::{Runtime, RuntimeOptions};
 use narthex_reactor::Reactor;
 use narthex_servicer::{Hooks, Registry, Servicer, compression_of};
-use narthex_services::Services;
+use narthex_services::{Services, ServingStatus};
 use parking_lot::Mutex;
-use pyo3::exceptions::{PyOSError, PyRuntimeError};
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyMapping;
 
 use crate::config::{Config, Problem};
+use crate::exposure::Exposure;
 use crate::schema::Schema;
 use crate::shutdown::{End, drain, leave_a_stuck_loop};
 use crate::sockets::{self, Sockets};
 use crate::stack::{self, Parts};
 
 /// A server; see python/narthex/server.py for who calls what.
-#[pyclass(frozen, module = "narthex._native")]
+#[pyclass(frozen, weakref, module = "narthex._native")]
 pub(crate) struct Server {
     config: Config,
     runtime: Arc<Runtime>,
@@ -181,6 +184,20 @@ impl Server {
         self.runtime.reactor().spawn(guard).detach();
     }
 
+    /// Sets what health tells of a service; nothing before `prepare` and after `close`.
+    fn set_health(&self, service: String, status: i32) -> PyResult<()> {
+        let status = ServingStatus::try_from(status)
+            .map_err(|_| PyValueError::new_err(format!("{status} is no status of grpc.health.v1")))?;
+        let services = match &*self.state.lock() {
+            State::Prepared(prepared) => prepared.parts.services.clone(),
+            State::Serving(active) => active.services.clone(),
+            State::New | State::Closed => return Ok(()),
+        };
+        // Outside the lock: watches are woken.
+        services.health().set(service, status);
+        Ok(())
+    }
+
     /// Whether an exit that left the event loop was the end of a call, and no more.
     fn take_absorbed_exit(&self) -> bool {
         self.runtime.take_absorbed_exit()
@@ -225,7 +242,17 @@ impl Server {
     /// What the layers are made of; routes that cannot be are problems.
     fn parts(&self, py: Python<'_>, problems: &mut Vec<Problem>) -> PyResult<Option<Parts>> {
         let config = &self.config;
-        let schema = Schema::read(&self.descriptor_set, &self.services, config.reflection, problems);
+        let paths: Vec<&str> = self.registry.paths().collect();
+        let exposure = Exposure::read(&config.expose, &paths, &self.services, problems);
+        let schema = Schema::read(
+            &self.descriptor_set,
+            &self.services,
+            &paths,
+            &exposure,
+            config.reflection,
+            problems,
+        );
+        let cors = config.cors(problems);
         let hooks = Hooks::from_django(py)?;
         let servicer =
             Servicer::new(Arc::clone(&self.runtime), Arc::clone(&self.registry), self.calls, hooks);
@@ -233,6 +260,13 @@ impl Server {
             config.http_over_grpc_from(problems).map(|trust| (trust, config.max_message_body()));
         Ok(schema.map(|schema| Parts {
             access_log: config.access_log,
+            cors,
+            connect: ConnectLayer::new(
+                schema.connect(self.registry.cardinalities(), &exposure),
+                schema.pool.clone(),
+                config.grpc_max_message,
+            ),
+            grpc_json: GrpcJsonLayer::new(schema.messages(), config.grpc_max_message),
             routes: Arc::new(schema.routes),
             transcode: narthex_transcode::Options {
                 api_prefixes: config.api_prefixes.clone(),
@@ -242,6 +276,7 @@ impl Server {
             methods: self
                 .registry
                 .paths()
+                .filter(|path| exposure.shows(path))
                 .map(Box::<str>::from)
                 .chain(schema.services.paths().map(Box::from))
                 .collect(),
@@ -249,6 +284,8 @@ impl Server {
             http_over_grpc,
             servicer,
             app: self.app.clone().map(AppService::new),
+            grpc: exposure.grpc,
+            grpc_web: exposure.grpc_web,
         }))
     }
 }

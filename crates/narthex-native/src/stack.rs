@@ -8,13 +8,18 @@ use std::sync::Arc;
 
 use http::{Request, Response};
 use narthex_asgi::AppService;
-use narthex_edge::{CatchLayer, DeadlineLayer, Dispatch, Methods, ObserveLayer};
+use narthex_connect::ConnectLayer;
+use narthex_edge::{
+    CatchLayer, CorsLayer, DeadlineLayer, Dispatch, HideLayer, Methods, ObserveLayer, Origins,
+};
+use narthex_grpc_json::GrpcJsonLayer;
+use narthex_grpc_web::GrpcWebLayer;
 use narthex_http_over_grpc::HttpOverGrpcLayer;
 use narthex_reactor::Reactor;
 use narthex_servicer::Servicer;
 use narthex_services::{Services, ServicesLayer};
 use narthex_transcode::{RouteTable, TranscodeLayer};
-use narthex_wire::{Body, Trusted};
+use narthex_wire::{Body, Exposed, Trusted};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use tower::util::option_layer;
@@ -24,6 +29,13 @@ use tower_service::Service;
 /// What the layers are made of.
 pub(crate) struct Parts {
     pub(crate) access_log: bool,
+    /// Whose pages may call; `None` if no others than this server's.
+    pub(crate) cors: Option<Origins>,
+    /// What is public as gRPC, and as gRPC-Web.
+    pub(crate) grpc: Exposed,
+    pub(crate) grpc_web: Exposed,
+    pub(crate) connect: ConnectLayer,
+    pub(crate) grpc_json: GrpcJsonLayer,
     pub(crate) routes: Arc<RouteTable>,
     pub(crate) transcode: narthex_transcode::Options,
     pub(crate) services: Services,
@@ -49,11 +61,25 @@ pub(crate) fn build(
     let grpc = option_layer(over_grpc).layer(grpc);
     let grpc = ServicesLayer::new(parts.services).layer(grpc);
 
-    let stack = Dispatch::new(grpc, parts.app, parts.methods);
+    let stack = Dispatch::new(grpc, parts.app, parts.methods.clone());
     // Counts from the instant of arrival, in normal form: a JSON request's deadline is a gRPC deadline by now.
     let stack = DeadlineLayer::new(reactor).layer(stack);
     // A bound HTTP route becomes its gRPC method; anything else passes untouched.
-    let stack = TranscodeLayer::new(parts.routes, parts.transcode).layer(stack);
+    let transcode = TranscodeLayer::new(parts.routes, parts.transcode);
+    let stack = transcode.layer(stack);
+    // gRPC whose messages are JSON becomes gRPC, whoever made it.
+    let stack = parts.grpc_json.layer(stack);
+    // Connect and gRPC-Web become gRPC, with the codec that they have.
+    let stack = parts.connect.layer(stack);
+    let stack = GrpcWebLayer::new(parts.grpc_web).layer(stack);
+    // What gRPC does not show; the translators have lists of their own.
+    let stack = option_layer((!parts.grpc.is_all()).then(|| HideLayer::new(parts.grpc))).layer(stack);
+    // Pages of other origins, at the paths that the translators own; the application's are its own business.
+    let cors = parts.cors.map(|origins| {
+        let methods = parts.methods;
+        CorsLayer::new(origins, move |path| methods.contains(path) || transcode.owns(path))
+    });
+    let stack = option_layer(cors).layer(stack);
     // A panic anywhere below is a 500 and a logged bug, never the end of the process.
     let stack = CatchLayer.layer(stack);
     // Sees what the client really sent, and what it really gets.

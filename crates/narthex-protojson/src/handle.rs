@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use prost_reflect::prost_types::method_options::IdempotencyLevel;
 use prost_reflect::{MethodDescriptor, ServiceDescriptor};
 
 use crate::http_rule::HttpRule;
@@ -257,6 +258,15 @@ impl Method {
     /// Whether the server answers with a stream.
     pub fn is_server_streaming(&self) -> bool {
         self.descriptor.is_server_streaming()
+    }
+
+    /// Whether it says that it has no side effects (`idempotency_level = NO_SIDE_EFFECTS`), so that it may be a GET.
+    pub fn has_no_side_effects(&self) -> bool {
+        let proto = self.descriptor.method_descriptor_proto();
+        proto
+            .options
+            .as_ref()
+            .is_some_and(|options| options.idempotency_level() == IdempotencyLevel::NoSideEffects)
     }
 
     /// The google.api.http annotation.

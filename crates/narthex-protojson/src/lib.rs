@@ -37,6 +37,6 @@ pub use http_rule::{HttpRule, Pattern};
 pub use pool::{File, Pool};
 pub use read::{ReadOptions, field_json_to_wire, json_to_wire};
 pub use scalar::text_to_wire;
-pub use status::status_details_to_json;
+pub use status::{StatusDetail, status_details, status_details_to_json};
 pub use wkt::WellKnown;
 pub use write::{WriteOptions, wire_to_field_json, wire_to_json};

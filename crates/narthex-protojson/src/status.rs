@@ -54,6 +54,22 @@ pub fn status_details_to_json(
     out.push(b'}');
 }
 
+/// One detail of a google.rpc.Status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusDetail {
+    /// The full name of its type (`google.rpc.BadRequest`), without what a type URL has before it.
+    pub type_name: String,
+    /// Its serialized value.
+    pub value: Bytes,
+}
+
+/// The details of a serialized google.rpc.Status, in their order; none if it is not one.
+pub fn status_details(status: &[u8]) -> Vec<StatusDetail> {
+    let name = |url: &str| url.rsplit('/').next().unwrap_or_default().to_owned();
+    let details = RpcStatus::decode(status).unwrap_or_default().details;
+    details.into_iter().map(|any| StatusDetail { type_name: name(&any.type_url), value: any.value }).collect()
+}
+
 fn put_detail(pool: &Pool, detail: &Any, options: WriteOptions, out: &mut Vec<u8>) {
     let before = out.len();
     let any = pool.message("google.protobuf.Any");

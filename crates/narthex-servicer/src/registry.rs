@@ -12,7 +12,7 @@ use rustc_hash::FxHashMap;
 
 use crate::context;
 use crate::interception::Interception;
-use crate::method::Method;
+use crate::method::{Cardinality, Method};
 
 /// All methods that were registered, and the interceptors before them.
 #[derive(Debug)]
@@ -78,6 +78,12 @@ impl Registry {
             None if self.table.generic.is_empty() => Found::Nothing,
             None => Found::ByPython,
         }
+    }
+
+    /// The paths of all registered methods, and whether one message goes each way, in no order.
+    pub fn cardinalities(&self) -> impl Iterator<Item = (&str, bool)> {
+        let is_unary = |kind: Cardinality| !kind.request_streaming && !kind.response_streaming;
+        self.table.methods.iter().map(move |(path, method)| (path.as_str(), is_unary(method.cardinality)))
     }
 
     pub(crate) fn table(&self) -> &Table {

@@ -51,6 +51,12 @@ impl Reflection {
         Self { files: Arc::new(Files { names, pools: [pool, ours] }), shutting_down: Watched::new(false) }
     }
 
+    /// The descriptors of the services answered here.
+    pub(crate) fn ours(&self) -> &Pool {
+        let [_, ours] = &self.files.pools;
+        ours
+    }
+
     /// Ends the streams that are open: they would hold up a server that drains.
     pub fn shutdown(&self) {
         self.shutting_down.update(|shutting_down| *shutting_down = true);

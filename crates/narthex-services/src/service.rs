@@ -54,6 +54,11 @@ impl Services {
         &self.0.health
     }
 
+    /// The descriptors of the services that can be answered here.
+    pub fn descriptors(&self) -> &Pool {
+        self.0.reflection.ours()
+    }
+
     /// The paths answered here.
     pub fn paths(&self) -> impl Iterator<Item = &'static str> {
         [CHECK, LIST, WATCH, REFLECT_V1, REFLECT_V1ALPHA].into_iter().filter(|path| self.call(path).is_some())

@@ -48,6 +48,11 @@ impl TranscodeLayer {
     pub fn new(table: Arc<RouteTable>, options: Options) -> Self {
         Self { shared: Arc::new(Shared { table, options }) }
     }
+
+    /// Whether requests of any HTTP method at this path are the JSON API's.
+    pub fn owns(&self, path: &str) -> bool {
+        self.shared.options.owns(path) || !self.shared.table.allowed(path).is_empty()
+    }
 }
 
 impl<S> Layer<S> for TranscodeLayer {

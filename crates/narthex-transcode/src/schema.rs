@@ -1,6 +1,7 @@
 //! The rules of the hosted services to a route table.
 
 use narthex_protojson::{HttpRule, Method, Pattern, Pool};
+use narthex_wire::Exposed;
 use percent_encoding::percent_decode_str;
 use rustc_hash::FxHashMap;
 
@@ -20,12 +21,20 @@ pub struct Rules {
     pub dialect: Dialect,
     /// Any word after a colon in the last segment of a path is a verb, whether a template has it or not.
     pub unregistered_verbs: bool,
+    /// The methods that are public as JSON; the others have no routes.
+    pub exposed: Exposed,
 }
 
 impl Default for Rules {
     fn default() -> Self {
         let dialect = Dialect::Specification;
-        Self { auto_mapping: true, configured: Vec::new(), dialect, unregistered_verbs: false }
+        Self {
+            auto_mapping: true,
+            configured: Vec::new(),
+            dialect,
+            unregistered_verbs: false,
+            exposed: Exposed::default(),
+        }
     }
 }
 
@@ -70,7 +79,7 @@ impl RouteTable {
                     .note(format!("{name} has no descriptor: it is served as gRPC alone, without JSON"));
                 continue;
             };
-            for method in service.methods() {
+            for method in service.methods().filter(|method| rules.exposed.allows(&method.path())) {
                 builder.bind(&method, rules);
                 methods.push(method);
             }

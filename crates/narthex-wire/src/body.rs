@@ -83,6 +83,16 @@ impl Body {
         }
     }
 
+    /// The data and trailers of a body that is in memory; any other comes back as it was.
+    pub fn into_buffered(self) -> Result<Collected, Self> {
+        match self.0 {
+            Repr::Empty => Ok(Collected::default()),
+            Repr::Full(data) => Ok(Collected { data, trailers: None }),
+            Repr::Trailers(data, trailers) => Ok(Collected { data, trailers: Some(*trailers) }),
+            boxed @ Repr::Boxed(_) => Err(Self(boxed)),
+        }
+    }
+
     /// The next frame, for callers that await.
     pub async fn frame(&mut self) -> Option<Result<Frame<Bytes>, BoxError>> {
         poll_fn(|cx| Pin::new(&mut *self).poll_frame(cx)).await

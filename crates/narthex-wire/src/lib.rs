@@ -14,6 +14,7 @@ pub mod code;
 pub mod connection;
 pub mod encoding;
 pub mod envelope;
+pub mod exposed;
 pub mod kept;
 pub mod metadata;
 pub mod names;
@@ -31,6 +32,7 @@ pub use connection::{
     Carried, Client, ClientCertificate, Connection, Endpoint, Flow, Origin, Scheme, Security,
 };
 pub use encoding::{Accepted, Encoding};
+pub use exposed::{Exposed, Selector};
 pub use kept::Kept;
 pub use outcome::Outcome;
 pub use protocol::{Codec, is_grpc};

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from narthex import logs
 from narthex.config import Config
 from narthex.exceptions import Problem, StartupError
-from narthex.grpc import channel_arguments, descriptors, targets
+from narthex.grpc import channel_arguments, descriptors, health, targets
 from narthex.grpc.credentials import tls_of
 from narthex.grpc.registrar import Registrar
 from narthex.logs import LOGGER
@@ -92,6 +92,7 @@ class Assembly:
         if problems:
             server.close()
             raise StartupError(problems)
+        health.follow(server)
         return server
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 use http::Method;
 use narthex_transcode::{HttpRule, Pattern, RouteTable, Rules};
+use narthex_wire::{Exposed, Selector};
 
 use crate::support::{POOL, compile, table};
 
@@ -18,6 +19,15 @@ fn problems(methods: &str) -> Vec<String> {
 
 fn rpc(name: &str, rule: &str) -> String {
     format!("rpc {name}(M) returns (M) {{ option (google.api.http) = {{ {rule} }}; }}\n")
+}
+
+#[test]
+fn a_method_that_is_not_exposed_has_no_routes() {
+    let exposed = Exposed::from_iter([Selector::parse("shop.v1.ShopService/GetBook").unwrap()]);
+    let rules = Rules { exposed, ..Rules::default() };
+    let table = RouteTable::with_rules(&POOL, &["shop.v1.ShopService".to_owned()], &rules).unwrap();
+    let target = "/shop.v1.ShopService/GetBook";
+    assert!(!table.routes().is_empty() && table.routes().iter().all(|route| route.target() == target));
 }
 
 #[test]
