@@ -54,6 +54,8 @@ def conformance_protos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of what is generated from the conformance suite's protos."""
     output = tmp_path_factory.mktemp("conformance")
     compile_protos(modules.sources("connectrpc.com/conformance") / "proto", output)
+    # Connect's client for Python is a package of that name: it would win over a folder that is none.
+    (output / "connectrpc" / "__init__.py").touch()
     return output
 
 

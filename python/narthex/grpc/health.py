@@ -38,7 +38,7 @@ def set(service: str, status: int | str) -> None:
         ValueError: if it is none of these.
     """
     value = _NAMES.get(status) if isinstance(status, str) else status
-    if value not in _NAMES.values():
+    if value is None or value not in _NAMES.values():
         raise ValueError(f"status {status!r} is none of {', '.join(_NAMES)}")
     with _lock:
         _statuses[service] = value
