@@ -125,3 +125,18 @@ def test_sealed(registrar):
         registrar.add_registered_method_handlers("a.S", {"M": handler()})
     with pytest.raises(RegistrationError, match="before"):
         registrar.add_generic_rpc_handlers([])
+
+
+def test_interceptors(registrar):
+    class Asynchronous:
+        async def intercept_service(self, continuation, details): ...
+
+    class Synchronous:
+        def intercept_service(self, continuation, details): ...
+
+    first, second, third = Asynchronous(), Synchronous(), Asynchronous()
+    registrar.add_interceptors(first, second)
+    registrar.add_interceptors(third)
+    assert registrar.interceptors == (first, third, second)
+    with pytest.raises(RegistrationError, match="intercept_service"):
+        registrar.add_interceptors(object())

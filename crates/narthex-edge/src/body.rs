@@ -71,6 +71,9 @@ struct RequestBody {
 
 impl RequestBody {
     fn stalled(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.rest.as_ref().is_some_and(|rest| rest.may_pause()) {
+            return false;
+        }
         let common = &self.state.common;
         if !self.waiting {
             self.waiting = true;

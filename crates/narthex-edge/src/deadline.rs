@@ -5,14 +5,16 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use narthex_reactor::{Reactor, Sleep};
+use narthex_reactor::{Reactor, Sleep, Task};
 use narthex_wire::{Body, BoxError, Origin, Status, is_grpc, timeout};
+use parking_lot::Mutex;
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -58,7 +60,8 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let sleep = deadline(&request).map(|deadline| self.reactor.sleep_until(deadline));
+        let sleep =
+            deadline(&request).map(|deadline| (self.reactor.sleep_until(deadline), self.reactor.clone()));
         ResponseFuture { inner: Some(self.inner.call(request)), sleep }
     }
 }
@@ -85,7 +88,8 @@ pin_project! {
         // None once it was given up.
         #[pin]
         inner: Option<F>,
-        sleep: Option<Sleep>,
+        // And whose timer it is, for a body.
+        sleep: Option<(Sleep, Reactor)>,
     }
 }
 
@@ -99,14 +103,14 @@ where
         let mut this = self.project();
         let inner = this.inner.as_mut().as_pin_mut().expect("polled again after it was ready");
         if let Poll::Ready(Ok(response)) = inner.poll(cx) {
-            let Some(sleep) = this.sleep.take() else { return Poll::Ready(Ok(response)) };
+            let Some((sleep, reactor)) = this.sleep.take() else { return Poll::Ready(Ok(response)) };
             // What is in memory has met its deadline.
             if response.body().is_buffered() {
                 return Poll::Ready(Ok(response));
             }
-            return Poll::Ready(Ok(response.map(|inner| Body::new(Cut { inner: Some(inner), sleep }))));
+            return Poll::Ready(Ok(response.map(|body| Body::new(Cut::new(body, sleep, &reactor)))));
         }
-        let late = this.sleep.as_mut().is_some_and(|sleep| Pin::new(sleep).poll(cx).is_ready());
+        let late = this.sleep.as_mut().is_some_and(|(sleep, _)| Pin::new(sleep).poll(cx).is_ready());
         if !late {
             return Poll::Pending;
         }
@@ -117,10 +121,47 @@ where
 }
 
 /// A response's body that ends with a status when its time is up.
+///
+/// A body is only polled while its client has room for more, so a task of its own waits for the deadline and gives up on what
+/// is behind it then, whether the client makes room or not.
 struct Cut {
-    /// None once it has ended.
-    inner: Option<Body>,
-    sleep: Sleep,
+    limited: Arc<Mutex<Limited>>,
+    /// Cancelled when this is dropped.
+    _deadline: Task<()>,
+}
+
+/// What a body and its deadline share.
+struct Limited {
+    state: State,
+    waker: Option<Waker>,
+}
+
+enum State {
+    InTime(Body),
+    /// The client is to be told.
+    Late,
+    Ended,
+}
+
+impl Cut {
+    fn new(body: Body, sleep: Sleep, reactor: &Reactor) -> Self {
+        let limited = Arc::new(Mutex::new(Limited { state: State::InTime(body), waker: None }));
+        let at_deadline = Arc::clone(&limited);
+        let deadline = reactor.spawn(async move {
+            sleep.await;
+            let mut limited = at_deadline.lock();
+            if !matches!(limited.state, State::InTime(_)) {
+                return;
+            }
+            let body = std::mem::replace(&mut limited.state, State::Late);
+            let waker = limited.waker.take();
+            drop(limited);
+            // Before the client hears of it: whoever works on the answer is told first.
+            drop(body);
+            waker.into_iter().for_each(Waker::wake);
+        });
+        Self { limited, _deadline: deadline }
+    }
 }
 
 impl HttpBody for Cut {
@@ -128,34 +169,47 @@ impl HttpBody for Cut {
     type Error = BoxError;
 
     fn poll_frame(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let this = &mut *self;
-        let Some(inner) = &mut this.inner else { return Poll::Ready(None) };
-        if let Poll::Ready(frame) = Pin::new(inner).poll_frame(cx) {
-            return Poll::Ready(frame);
+        let mut limited = self.limited.lock();
+        match &mut limited.state {
+            State::InTime(body) => {
+                let frame = Pin::new(body).poll_frame(cx);
+                match &frame {
+                    Poll::Ready(Some(_)) => {}
+                    Poll::Ready(None) => limited.state = State::Ended,
+                    Poll::Pending => limited.waker = Some(cx.waker().clone()),
+                }
+                frame
+            }
+            State::Late => {
+                limited.state = State::Ended;
+                Poll::Ready(Some(Ok(Frame::trailers(exceeded().into_trailers()))))
+            }
+            State::Ended => Poll::Ready(None),
         }
-        if Pin::new(&mut this.sleep).poll(cx).is_pending() {
-            return Poll::Pending;
-        }
-        this.inner = None;
-        Poll::Ready(Some(Ok(Frame::trailers(exceeded().into_trailers()))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.as_ref().is_none_or(HttpBody::is_end_stream)
+        match &self.limited.lock().state {
+            State::InTime(body) => body.is_end_stream(),
+            State::Late => false,
+            State::Ended => true,
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), HttpBody::size_hint)
+        match &self.limited.lock().state {
+            State::InTime(body) => body.size_hint(),
+            State::Late | State::Ended => SizeHint::default(),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::future::{pending, ready};
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::Duration;
 
@@ -235,6 +289,42 @@ mod tests {
         let collected =
             run(&reactor, async move { call.await.unwrap().into_body().collect(10).await }).unwrap();
         assert_eq!(collected.trailers.unwrap()["grpc-status"], "4");
+    }
+
+    #[test]
+    fn a_stream_whose_client_makes_no_room_is_given_up_all_the_same() {
+        let reactor = Reactor::new().unwrap();
+        let told = Arc::new(AtomicBool::new(false));
+        let guard = Arc::clone(&told);
+        let mut service = DeadlineLayer::new(&reactor).layer(Fun(move |_| {
+            let body = Body::new(Held { _guard: Told(Arc::clone(&guard)) });
+            ready(Response::new(body))
+        }));
+        let call = service.call(request("application/grpc", "5m"));
+        let (sleep, seen) = (reactor.sleep(Duration::from_millis(50)), Arc::clone(&told));
+        run(&reactor, async move {
+            let unread = call.await.unwrap();
+            sleep.await;
+            assert!(seen.load(Ordering::Relaxed), "nobody polled it, and still it was dropped");
+            drop(unread);
+        });
+    }
+
+    /// A body that never gets anywhere, and tells when it is dropped.
+    struct Held {
+        _guard: Told,
+    }
+
+    impl HttpBody for Held {
+        type Data = Bytes;
+        type Error = BoxError;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+            Poll::Pending
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
-use narthex_wire::{Body, is_grpc};
+use narthex_wire::{Body, Upload, is_grpc};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
@@ -22,6 +22,7 @@ use crate::dispatch::text;
 use crate::drain::Stage;
 use crate::forwarded;
 use crate::host::is_host;
+use crate::rest::Rest;
 use crate::state::{Fault, Faults, InFlight, State};
 
 static CLOSE: HeaderValue = HeaderValue::from_static("close");
@@ -49,7 +50,7 @@ where
         let (mut parts, incoming) = request.into_parts();
         let inner = match admit(&mut parts, &in_flight) {
             Ok(()) => {
-                self.introduce(&mut parts);
+                self.introduce(&mut parts, &in_flight);
                 if has_body {
                     let state = Arc::clone(&self.state);
                     parts.extensions.insert(Faults { state, number: in_flight.number });
@@ -68,9 +69,12 @@ where
 
 impl<S> Exchanges<S> {
     /// Puts in where the request comes from.
-    fn introduce(&self, parts: &mut http::request::Parts) {
+    fn introduce(&self, parts: &mut http::request::Parts, exchange: &InFlight) {
         let State { connection, common, believed, .. } = &*self.state;
-        let origin = forwarded::origin(connection, &parts.headers, &common.config.trusted, *believed);
+        let mut origin = forwarded::origin(connection, &parts.headers, &common.config.trusted, *believed);
+        if let Some(rest) = &exchange.rest {
+            origin.upload = Upload::new(Arc::<Rest>::clone(rest));
+        }
         parts.extensions.insert(origin);
     }
 }

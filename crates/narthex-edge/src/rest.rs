@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use http_body::Body as _;
 use hyper::body::Incoming;
+use narthex_wire::Receiving;
 use parking_lot::Mutex;
 
 use crate::state::State;
@@ -29,10 +30,22 @@ const PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(crate) struct Rest {
     coming: AtomicBool,
+    /// The body may pause for as long as it likes.
+    pausing: AtomicBool,
     waker: Mutex<Option<Waker>>,
 }
 
+impl Receiving for Rest {
+    fn let_pause(&self) {
+        self.pausing.store(true, Ordering::Release);
+    }
+}
+
 impl Rest {
+    pub(crate) fn may_pause(&self) -> bool {
+        self.pausing.load(Ordering::Acquire)
+    }
+
     pub(crate) fn is_coming(&self) -> bool {
         self.coming.load(Ordering::Acquire)
     }

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Method, Response, StatusCode};
+use http::{HeaderValue, Method, Response, StatusCode, Uri};
 
 use crate::kept::Kept;
 use crate::protocol::is_grpc;
+use crate::upload::Upload;
 
 /// One end of a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -107,6 +108,8 @@ pub struct Origin {
     pub scheme: Scheme,
     /// The host the client asked for, where a trusted peer says that it differs from this request's own.
     pub host: Option<HeaderValue>,
+    /// The receiving side of its body.
+    pub upload: Upload,
 }
 
 impl Origin {
@@ -118,8 +121,20 @@ impl Origin {
             client: Client::Peer(connection.peer.clone()),
             scheme: connection.scheme(),
             host: None,
+            upload: Upload::default(),
         }
     }
+}
+
+/// The HTTP request that a gRPC call was made of: a request extension that the transcoder puts in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// Its method.
+    pub method: Method,
+    /// Its target, as it came.
+    pub uri: Uri,
+    /// Its Host header.
+    pub host: Option<HeaderValue>,
 }
 
 /// A client: the peer itself, or the address that a trusted peer named, which has no port.

@@ -24,12 +24,13 @@ pub mod status;
 pub mod timeout;
 pub mod trust;
 pub mod unary;
+pub mod upload;
 
 pub use answered::Answered;
 pub use body::{Body, CollectError, Collected};
 pub use code::Code;
 pub use connection::{
-    Carried, Client, ClientCertificate, Connection, Endpoint, Flow, Origin, Scheme, Security,
+    Asked, Carried, Client, ClientCertificate, Connection, Endpoint, Flow, Origin, Scheme, Security,
 };
 pub use encoding::{Accepted, Encoding};
 pub use exposed::{Exposed, Selector};
@@ -39,6 +40,7 @@ pub use protocol::{Codec, is_grpc};
 pub use status::Status;
 pub use trust::{TrustError, Trusted};
 pub use unary::{ReadUnary, UnaryReply, read_unary, unary_response};
+pub use upload::{Receiving, Upload};
 
 /// What a body stream fails with; a [`Status`] inside is what the other side is told.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -7,6 +7,7 @@ words on how Narthex does it.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from inspect import iscoroutinefunction
 from typing import Any, Final, NoReturn, Protocol, cast
 
 from narthex.exceptions import NarthexError, Problem
@@ -53,6 +54,7 @@ class Registrar:
         self._twice: dict[tuple[str, str, str], list[str]] = {}
         self._services: dict[str, None] = {}
         self._dynamic: list[Any] = []
+        self._interceptors: list[Any] = []
         self._by = ""
         self._sealed = False
 
@@ -71,6 +73,12 @@ class Registrar:
     def services(self) -> tuple[str, ...]:
         """Full names of the services, in the order of their registration."""
         return tuple(self._services)
+
+    @property
+    def interceptors(self) -> tuple[Any, ...]:
+        """The interceptors of all calls: asynchronous ones, which may await the others, then synchronous ones."""
+        is_async = {id(each): iscoroutinefunction(each.intercept_service) for each in self._interceptors}
+        return tuple(sorted(self._interceptors, key=lambda each: not is_async[id(each)]))
 
     def problems(self) -> list[Problem]:
         """Methods that were registered twice, one problem for each service."""
@@ -117,6 +125,17 @@ class Registrar:
         self._services.setdefault(service_name)
         for name, method in method_handlers.items():
             self._add(self._registered, f"/{service_name}/{name}", method)
+
+    def add_interceptors(self, *interceptors: Any) -> None:
+        """Has ``grpc.aio.ServerInterceptor`` and ``grpc.ServerInterceptor`` objects see every call, the first of them first.
+
+        grpc's servers are given theirs when they are made. Synchronous ones see a call after all asynchronous ones.
+        """
+        self._check_open()
+        for interceptor in interceptors:
+            if not callable(getattr(interceptor, "intercept_service", None)):
+                raise RegistrationError(f"{interceptor!r} is no interceptor: it has no method 'intercept_service'")
+            self._interceptors.append(interceptor)
 
     def add_insecure_port(self, address: str) -> NoReturn:
         """Refused: the port is Narthex's."""

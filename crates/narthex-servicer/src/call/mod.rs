@@ -134,8 +134,12 @@ impl Call {
         &self.host.runtime
     }
 
+    pub(crate) fn origin(&self) -> Option<&Origin> {
+        self.head.extensions.get()
+    }
+
     pub(crate) fn connection(&self) -> Option<&Connection> {
-        self.head.extensions.get::<Origin>().map(|origin| &*origin.connection)
+        self.origin().map(|origin| &*origin.connection)
     }
 
     pub(crate) fn invocation_metadata<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyTuple>> {
@@ -165,6 +169,9 @@ impl Call {
     pub(crate) fn stream_requests(&self, body: Body) -> Result<(), Status> {
         let decoder =
             Decoder::new(Encoding::from_headers(&self.head.headers)?, self.host.options.max_message);
+        if let Some(origin) = self.origin() {
+            origin.upload.let_pause();
+        }
         // Only the response future sets it, and once.
         let _ = self.requests.set(Box::new(Requests::new(body, decoder)));
         Ok(())

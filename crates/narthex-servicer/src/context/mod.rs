@@ -5,6 +5,9 @@
 
 mod asynchronous;
 mod compression;
+mod identity;
+mod request;
+mod state;
 mod streams;
 mod sync;
 
@@ -16,10 +19,11 @@ use narthex_wire::Code;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 
 pub(crate) use self::asynchronous::ServicerContext;
 pub use self::compression::encoding as compression_of;
+use self::state::RpcState;
 pub(crate) use self::streams::{RequestIterator, RequestStream, Writer};
 pub(crate) use self::sync::SyncServicerContext;
 use crate::call::{Abort, Call, Draft, Progress, set_status};
@@ -116,24 +120,43 @@ impl Base {
         peer(self.call.connection())
     }
 
-    /// Nobody is authenticated by a connection in the clear.
-    #[expect(clippy::unused_self, reason = "a method in Python")]
-    fn peer_identities(&self) -> Option<Py<PyList>> {
-        None
+    /// The host that the client asked for; `None` if it named none.
+    fn authority(&self) -> Option<String> {
+        request::authority(&self.call)
     }
 
-    #[expect(clippy::unused_self, reason = "a method in Python")]
-    fn peer_identity_key(&self) -> Option<String> {
-        None
+    /// The same, as grpc calls it.
+    fn host(&self) -> Option<String> {
+        request::authority(&self.call)
     }
 
-    /// What grpc says of a connection in the clear.
-    #[expect(clippy::unused_self, reason = "a method in Python")]
+    /// The method of the HTTP request that this call came as, where it came as JSON; `None` for a call of gRPC's own.
+    fn http_method(&self) -> Option<String> {
+        request::asked(&self.call).map(|asked| asked.method.to_string())
+    }
+
+    /// The path of that request, with its query, as it came.
+    fn http_path(&self) -> Option<String> {
+        request::asked(&self.call)?.uri.path_and_query().map(ToString::to_string)
+    }
+
+    /// Who the client is, by the certificate that it has shown; `None` where it has shown none.
+    fn peer_identities<'py>(&self, py: Python<'py>) -> Option<Vec<Bound<'py, PyBytes>>> {
+        identity::identities(py, self.call.connection()?)
+    }
+
+    fn peer_identity_key(&self) -> Option<&'static str> {
+        identity::key(self.call.connection()?)
+    }
+
     fn auth_context<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let context = PyDict::new(py);
-        context.set_item("transport_security_type", [PyBytes::new(py, b"insecure")])?;
-        context.set_item("security_level", [PyBytes::new(py, b"TSI_SECURITY_NONE")])?;
-        Ok(context)
+        identity::auth_context(py, self.call.connection())
+    }
+
+    /// What monitoring looks up in grpc's own context, though it is not public there: `client` and `code`.
+    #[getter]
+    fn _state(&self) -> RpcState {
+        RpcState(Arc::clone(&self.call))
     }
 
     /// Seconds until the deadline, never less than 0; `None` without a deadline.
