@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import grpc.aio
+import httpx
 import narthex.grpc
 import narthex.grpc.aio
 import pytest
@@ -144,6 +145,26 @@ def test_reflection_is_not_there_unless_the_program_adds_it(run):
             with pytest.raises(grpc.aio.AioRpcError) as raised:
                 await reflect(iter([reflection_pb2.ServerReflectionRequest(list_services="")]), timeout=PATIENCE).read()
             assert raised.value.code() == grpc.StatusCode.UNIMPLEMENTED
+        await server.stop(None)
+
+    run(main())
+
+
+def test_the_translations_are_the_objects_too(run):
+    """JSON and Connect for a servicer whose descriptor is in Python's pool, by the same port."""
+
+    async def main():
+        server = narthex.grpc.aio.server()
+        servicer = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+        await servicer.set("test.Echo", health_pb2.HealthCheckResponse.NOT_SERVING)
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        path = f"http://127.0.0.1:{port}/grpc.health.v1.Health/Check"
+        async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as client:
+            for headers in ({}, {"connect-protocol-version": "1"}):
+                answer = await client.post(path, json={"service": "test.Echo"}, headers=headers)
+                assert (answer.status_code, answer.json()) == (200, {"status": "NOT_SERVING"})
         await server.stop(None)
 
     run(main())
