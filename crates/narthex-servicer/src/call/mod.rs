@@ -8,6 +8,7 @@ mod outgoing;
 mod reply;
 mod requests;
 mod resolve;
+mod sending;
 mod start;
 mod streamed;
 
@@ -15,13 +16,11 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use bytes::Bytes;
 use http::Response;
 use http::request::Parts;
-use narthex_pyrt::{Job, Runtime, TaskHandle, Waiter, log_exception};
-use narthex_wire::encoding::Accepted;
-use narthex_wire::envelope::{self, Decoder};
-use narthex_wire::{Body, Code, Connection, Encoding, Origin, Status, names, timeout};
+use narthex_pyrt::{Job, Runtime, TaskHandle, log_exception};
+use narthex_wire::envelope::Decoder;
+use narthex_wire::{Body, Code, Connection, Encoding, Origin, Status, timeout};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -31,6 +30,7 @@ pub(crate) use self::draft::{Abort, Draft};
 pub(crate) use self::reply::{Reply, set_status};
 pub(crate) use self::requests::{Received, Requests};
 pub(crate) use self::resolve::resolve;
+pub(crate) use self::sending::Waiting;
 pub(crate) use self::start::{Input, start};
 
 use self::outgoing::Outgoing;
@@ -297,68 +297,6 @@ impl Call {
         }
     }
 
-    /// What this call's messages are compressed with from here on, if its client can read that.
-    pub(crate) fn compress(&self, encoding: Encoding) {
-        let accepted = encoding == Encoding::Identity
-            || Accepted::from_headers(&self.head.headers, &names::GRPC_ACCEPT_ENCODING).contains(encoding);
-        let encoding = if accepted { encoding } else { Encoding::Identity };
-        self.with_draft(|draft| draft.set_encoding(encoding));
-    }
-
-    /// A message in its envelope.
-    ///
-    /// # Errors
-    ///
-    /// `RESOURCE_EXHAUSTED` for one that is larger than messages may be.
-    pub(crate) fn seal(&self, message: &[u8]) -> Result<Bytes, Status> {
-        self.check_size(message.len())?;
-        Ok(envelope::encode_compressed(self.with_draft(Draft::next_encoding), message))
-    }
-
-    /// Sends one message of a stream. The handler should wait for [room](Self::poll_room) before the next one.
-    pub(crate) fn send(self: &Arc<Self>, message: &[u8]) {
-        if let Err(status) = self.check_size(message.len()) {
-            return self.fail(status);
-        }
-        let mut state = self.state.lock();
-        let encoding = state.draft.next_encoding();
-        if encoding == Encoding::Identity {
-            state.outgoing.push(message);
-        } else {
-            drop(state);
-            let envelope = envelope::encode_compressed(encoding, message);
-            state = self.state.lock();
-            state.outgoing.push_envelope(envelope);
-        }
-        state.draft.begin();
-        let waker = state.waker.take();
-        drop(state);
-        waker.into_iter().for_each(Waker::wake);
-    }
-
-    fn check_size(&self, len: usize) -> Result<(), Status> {
-        match self.host.options.max_send_message {
-            Some(limit) if len > limit => {
-                Err(Status::resource_exhausted(format!("Sent message larger than max ({len} vs. {limit})")))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Where the call stands once there is room for another message, or none is needed any more.
-    pub(crate) fn poll_room(&self, waiting: Waiting<'_>) -> Poll<Progress> {
-        let mut state = self.state.lock();
-        if state.outgoing.has_room() || state.progress != Progress::Open {
-            return Poll::Ready(state.progress);
-        }
-        match waiting {
-            Waiting::Nobody => {}
-            Waiting::Coroutine(waiter) => state.outgoing.wait(waiter),
-            Waiting::Thread(waker) => state.outgoing.block(waker),
-        }
-        Poll::Pending
-    }
-
     /// The context (`contextvars`) of this call, made with the first question: a copy of the one that the application was
     /// loaded in, which interceptors and handler share.
     fn surroundings<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -463,14 +401,6 @@ impl State {
         }
         Poll::Pending
     }
-}
-
-/// Who waits for room.
-#[derive(Clone, Copy)]
-pub(crate) enum Waiting<'a> {
-    Nobody,
-    Coroutine(&'a Arc<Waiter>),
-    Thread(&'a Waker),
 }
 
 /// Calls a synchronous handler's callbacks because its client is gone.
