@@ -148,7 +148,7 @@ def test_a_method_called_with_json(site: Site) -> None:
         assert (response.status_code, response.json()["code"]) == (400, 3)
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "application/grpc-web"])
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-protobuf"])
 def test_a_method_called_with_another_content_type(site: Site, kind: str) -> None:
     # A servicer's path is never the application's.
     with site.client(http2=True) as client:

@@ -55,7 +55,7 @@ def test_the_applications_paths_are_its_own(client):
 def test_off_unless_asked_for(serve):
     with serve("translated:app", "--grpc", "translated:register") as server, server.client() as client:
         response = client.options("/web.v1.Echo/Unary", headers=PREFLIGHT)
-        assert response.status_code == 415
+        assert response.status_code == 405
         assert "access-control-allow-origin" not in response.headers
 
 

@@ -38,7 +38,7 @@ def test_connect(client):
     # It is nobody's request then, at the path of a method.
     assert client.post(OTHER, content=b"{}", headers=CONNECT).text == f"POST {OTHER}"
     query = "?connect=v1&encoding=json&message=%7B%7D"
-    assert client.get(f"/web.v1.Echo/Look{query}").status_code == 415
+    assert client.get(f"/web.v1.Echo/Look{query}").status_code == 405
 
 
 def test_json(client):

@@ -86,7 +86,7 @@ where
             };
         }
         if self.methods.contains(request.uri().path()) {
-            return ResponseFuture::answer(unsupported_media_type(&request));
+            return ResponseFuture::answer(no_call(&request));
         }
         match &mut self.app {
             Some(app) => ResponseFuture { kind: Kind::App { future: app.call(request) } },
@@ -104,11 +104,17 @@ fn wrong_verb(method: &Method) -> Response<Body> {
     Status::unknown(format!("a gRPC call is a POST, this was {method}")).into_response()
 }
 
-fn unsupported_media_type(request: &Request<Body>) -> Response<Body> {
+/// What is no call in any protocol, at the path of a method: 405 for another verb, 415 for another content type.
+fn no_call(request: &Request<Body>) -> Response<Body> {
+    let status = if request.method() == Method::POST {
+        StatusCode::UNSUPPORTED_MEDIA_TYPE
+    } else {
+        StatusCode::METHOD_NOT_ALLOWED
+    };
     let given = request.headers().get(CONTENT_TYPE);
     let given = given.map_or("none".into(), |value| String::from_utf8_lossy(value.as_bytes()));
     let mut response = text(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        status,
         format!(
             "{} is a method: it is called by gRPC (application/grpc, over HTTP/2), gRPC-Web, Connect, or a POST of application/json, as far as \
              each is offered for it. This request is a {} whose content-type is {given}; Connect's say \
@@ -208,7 +214,8 @@ mod tests {
     fn a_registered_path_is_never_the_apps() {
         for (method, content_type) in [("POST", Some("application/json")), ("GET", None), ("POST", None)] {
             let response = ask(true, method, "/shop.v1.Shop/Get", content_type);
-            assert_eq!(response.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+            let expect = if method == "POST" { 415 } else { 405 };
+            assert_eq!(response.status(), expect);
             assert_eq!(response.headers()[ALLOW], "POST");
             let text = body_text(response);
             assert!(text.contains("application/grpc"), "{text}");
