@@ -163,6 +163,7 @@ fmt: $(VENV)/.lint ## Format everything, and fix what the linters can
 
 # LIBRARY=grpc lets grpc's own server stand in for ours: what fails with both is the judge's fault.
 NODE_CLIENTS := judges/clients/node_modules
+PROTOBUF_RUNNER := judges/protojson/node_modules
 JUDGE = @mkdir -p $(RESULTS)/judges; \
 	$(BIN)/python -m pytest judges/$(1) $(if $(LIBRARY),--library $(LIBRARY)) $(ARGS) --junitxml=$(RESULTS)/judges/$(1).xml
 
@@ -177,6 +178,21 @@ judge-interop: build $(VENV)/.test $(TOOLS)/judges ## Have gRPC's interop cases 
 .PHONY: judge-clients
 judge-clients: build $(VENV)/.test $(TOOLS)/judges $(TOOLS)/bin/grpcurl $(NODE_CLIENTS) $(BROWSER_PAGE) browser ## Have the clients of other languages judge, and browsers
 	$(call JUDGE,clients)
+
+.PHONY: judge-protojson
+judge-protojson: $(VENV)/.build $(VENV)/.test $(PROTOBUF_RUNNER) $(TOOLS)/debian-13 ## Have protobuf's own conformance suite judge the JSON codec
+	cargo build --locked -p narthex-protojson --example conformance
+	$(call JUDGE,protojson)
+
+$(PROTOBUF_RUNNER): judges/protojson/package.json judges/protojson/package-lock.json
+	@if command -v npm > /dev/null; then \
+		npm ci --prefix judges/protojson --no-audit --no-fund --ignore-scripts --loglevel=error && touch $@; \
+	else \
+		echo "There is no npm to get protobuf's conformance runner with; what it judges will be listed as not run."; \
+	fi
+
+$(TOOLS)/debian-13: judges/protojson/libraries.sh
+	@judges/protojson/libraries.sh "$@"
 
 $(NODE_CLIENTS): judges/clients/package.json judges/clients/package-lock.json
 	@if command -v npm > /dev/null; then \

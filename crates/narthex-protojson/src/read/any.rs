@@ -26,13 +26,18 @@ impl Reader<'_> {
         })?;
         put_tag(&mut self.out, 1, WireType::Len);
         put_bytes(&mut self.out, url.as_bytes());
+        let before = self.out.len();
         put_tag(&mut self.out, 2, WireType::Len);
         let length = wire::open_len(&mut self.out);
         // Parsers get it as bytes, and parse it anew.
         let outer = std::mem::replace(&mut self.depth, 0);
         self.any_members(id, &url)?;
         self.depth = outer;
-        wire::close_len(&mut self.out, length);
+        if self.out.len() == length {
+            self.out.truncate(before);
+        } else {
+            wire::close_len(&mut self.out, length);
+        }
         Ok(())
     }
 

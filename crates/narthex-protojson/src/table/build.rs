@@ -67,9 +67,9 @@ impl Ids {
 
 fn enum_table(found: &EnumDescriptor, beyond: &BeyondProto2) -> EnumTable {
     let closed = found.parent_file().syntax() == Syntax::Proto2 && !beyond.is_open(found.full_name());
-    let values: Vec<(String, i32)> =
-        found.values().map(|value| (value.name().to_owned(), value.number())).collect();
-    EnumTable::new(found.full_name(), closed, values.iter().map(|(name, number)| (name.as_str(), *number)))
+    // As declared: `found.values()` is sorted, and of several names of a number the first one declared counts.
+    let values = found.enum_descriptor_proto().value.iter().map(|value| (value.name(), value.number()));
+    EnumTable::new(found.full_name(), closed, values)
 }
 
 fn message_table(message: &MessageDescriptor, ids: &Ids, beyond: &BeyondProto2) -> MessageTable {

@@ -9,4 +9,5 @@ mod read;
 mod status;
 mod support;
 mod text;
+mod vectors;
 mod write;

@@ -6,7 +6,7 @@ use prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage};
 use serde_json::{Map, Value, json};
 
-use crate::support::{SET, kinds, read, write};
+use crate::support::{SET, kinds, read, same, write};
 
 /// JSON of a Kinds, without what prost-reflect gets wrong: wrappers that are not finite, and minus zero, which it drops.
 fn message(depth: u32) -> BoxedStrategy<Value> {
@@ -88,21 +88,5 @@ proptest! {
         let text = value.to_string();
         let cut = (0..text.len()).filter(|at| text.is_char_boundary(*at)).nth(at.index(text.chars().count())).unwrap();
         prop_assert!(read(&kinds(), &text[..cut]).is_err());
-    }
-}
-
-/// Equal but for the type of numbers: 1 and 1.0 are the same JSON number, and floats are compared as floats.
-#[expect(clippy::cast_possible_truncation, reason = "floats are compared as floats")]
-fn same(a: &Value, b: &Value) -> bool {
-    match (a, b) {
-        (Value::Number(a), Value::Number(b)) => {
-            let (a, b) = (a.as_f64().unwrap(), b.as_f64().unwrap());
-            a.to_bits() == b.to_bits() || (a as f32).to_bits() == (b as f32).to_bits()
-        }
-        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
-        (Value::Object(a), Value::Object(b)) => {
-            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| same(a, b)))
-        }
-        _ => a == b,
     }
 }

@@ -67,3 +67,19 @@ pub(crate) fn canonical(message: &Message, json: &str) -> Value {
     let wire = read(message, json).unwrap_or_else(|error| panic!("{json}: {error}"));
     serde_json::from_str(&write(message, &wire).unwrap()).unwrap()
 }
+
+/// Equal but for the type of numbers: 1 and 1.0 are the same JSON number, and floats are compared as floats.
+#[expect(clippy::cast_possible_truncation, reason = "floats are compared as floats")]
+pub(crate) fn same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => {
+            let (a, b) = (a.as_f64().unwrap(), b.as_f64().unwrap());
+            a.to_bits() == b.to_bits() || (a as f32).to_bits() == (b as f32).to_bits()
+        }
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| same(a, b)))
+        }
+        _ => a == b,
+    }
+}
