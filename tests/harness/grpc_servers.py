@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import grpc
@@ -29,16 +30,21 @@ class Implementation:
     aio_server: Callable[..., grpc.aio.Server]
     server: Callable[..., grpc.Server]
     ssl_server_credentials: Callable[..., Any]
+    ssl_server_certificate_configuration: Callable[..., Any]
+    dynamic_ssl_server_credentials: Callable[..., Any]
 
 
 def implementation(name: str) -> Implementation:
     """The implementation of this name: ``narthex``, or ``grpc`` as the oracle."""
-    if name == "grpc":
-        return Implementation(name, grpc.aio.server, grpc.server, grpc.ssl_server_credentials)
-    import narthex.grpc
-    import narthex.grpc.aio
-
-    return Implementation(name, narthex.grpc.aio.server, narthex.grpc.server, narthex.grpc.ssl_server_credentials)
+    module = import_module("grpc" if name == "grpc" else "narthex.grpc")
+    return Implementation(
+        name,
+        import_module(f"{module.__name__}.aio").server,
+        module.server,
+        module.ssl_server_credentials,
+        module.ssl_server_certificate_configuration,
+        module.dynamic_ssl_server_credentials,
+    )
 
 
 def generic(handlers: Handlers) -> grpc.GenericRpcHandler:
