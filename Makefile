@@ -171,6 +171,11 @@ JUDGE = @mkdir -p $(RESULTS)/judges; \
 judge-connect: build $(VENV)/.test $(TOOLS)/judges ## Have connectrpc's conformance suite judge gRPC, gRPC-Web and Connect
 	$(call JUDGE,connect)
 
+.PHONY: judge-transcode
+judge-transcode: build $(VENV)/.test ## Have the conformance cases judge the JSON API, ours and, for what they say of it, a real Envoy's
+	@mkdir -p $(RESULTS)/judges
+	$(BIN)/python -m pytest judges/transcode $(ARGS) --junitxml=$(RESULTS)/judges/transcode.xml
+
 .PHONY: judge-interop
 judge-interop: build $(VENV)/.test $(TOOLS)/judges ## Have gRPC's interop cases judge gRPC, by the clients of grpc-go and grpcio
 	$(call JUDGE,interop)

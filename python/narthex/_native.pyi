@@ -10,7 +10,17 @@ from typing import Any, final
 
 from narthex.config import Config
 
-__all__ = ["BindError", "ClientDisconnected", "Server", "Sockets", "Tls", "__version__", "builtin_descriptors", "init_logging"]
+__all__ = [
+    "BindError",
+    "ClientDisconnected",
+    "Server",
+    "Sockets",
+    "Tls",
+    "__version__",
+    "builtin_descriptors",
+    "init_logging",
+    "routes",
+]
 
 __version__: str
 
@@ -126,3 +136,8 @@ def init_logging(level: str, color: bool) -> None:
 
 def builtin_descriptors() -> bytes:
     """A FileDescriptorSet of grpc.health.v1, grpc.reflection.v1 and v1alpha and narthex.asgi.v1, with imports."""
+
+def routes(
+    config: Config, services: Sequence[str], descriptor_set: bytes
+) -> tuple[list[tuple[str, str, str]], list[tuple[str, str, str]]]:
+    """The HTTP routes of these services, as (HTTP method, template, gRPC method and which of its bindings), and all problems."""

@@ -1,4 +1,4 @@
-"""The command line: ``narthex serve`` and ``narthex descriptors``.
+"""The command line: ``narthex serve``, ``narthex routes`` and ``narthex descriptors``.
 
 Only how options are spelled and explained is here. What their values mean is ``narthex.config``'s, so that every bad one is
 reported together with all else that keeps the server from starting; argparse itself stops at an option it does not know.
@@ -9,12 +9,15 @@ import asyncio
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import narthex
-from narthex import config, standard_streams
+from narthex import config, standard_streams, transcoding
 from narthex.exceptions import Problem, StartupError, report
 from narthex.quantity import format_size
+
+if TYPE_CHECKING:
+    from narthex.grpc.descriptors import Collected
 
 _DEFAULT: Final = config.Config()
 _INTERRUPTED: Final = 130
@@ -61,19 +64,11 @@ def _descriptors(given: dict[str, object]) -> int:
     options, problems = config.parse(given, complete=False)
     if output is None and sys.stdout.isatty():
         problems.append(Problem("output", "is binary and not for a terminal", "Redirect it, or use --output FILE."))
+    _, collected = _collect(options, problems)
 
-    from narthex import _native, logs, server, startup
+    from narthex import _native, logs
     from narthex.grpc import descriptors
 
-    logs.configure(options.log_level)
-    with asyncio.Runner(loop_factory=server.loop_factory(options.loop)) as runner:
-        asyncio.set_event_loop(runner.get_loop())
-        loaded = startup.load(options, runner)
-        asyncio.set_event_loop(None)
-    collected = descriptors.collect(loaded.registrar.services)
-    problems += loaded.problems
-    if problems:
-        raise StartupError(problems)
     for service in collected.missing:
         # As for `serve`, which has it as gRPC alone; Envoy's transcoder passes that through.
         logs.LOGGER.warning(
@@ -91,6 +86,38 @@ def _descriptors(given: dict[str, object]) -> int:
         problem = Problem(f"--output {output}", f"cannot be written: {error.strerror}", "Choose another file.")
         raise StartupError([problem]) from error
     return 0
+
+
+def _routes(given: dict[str, object]) -> int:
+    options, problems = config.parse(given, complete=False)
+    services, collected = _collect(options, problems)
+
+    from narthex import _native
+
+    rows, faults = _native.routes(options.config, services, collected.file_descriptor_set)
+    if faults:
+        raise StartupError(Problem(*fault) for fault in faults)
+    widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
+    for method, template, place in rows:
+        sys.stdout.write(f"{method:{widths[0]}}  {template:{widths[1]}}  {place}\n")
+    return 0
+
+
+def _collect(options: config.Options, problems: list[Problem]) -> "tuple[tuple[str, ...], Collected]":
+    """Loads what would be served: the names of its services, and their descriptors. Problems end the command."""
+    from narthex import logs, server, startup
+    from narthex.grpc import descriptors
+
+    logs.configure(options.log_level)
+    with asyncio.Runner(loop_factory=server.loop_factory(options.loop)) as runner:
+        asyncio.set_event_loop(runner.get_loop())
+        loaded = startup.load(options, runner)
+        asyncio.set_event_loop(None)
+    collected = descriptors.collect(loaded.registrar.services)
+    problems += loaded.problems
+    if problems:
+        raise StartupError(problems)
+    return tuple(loaded.registrar.services), collected
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
@@ -134,8 +161,20 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     serve.set_defaults(command=_serve)
-    for add in (_add_what, _add_where, _add_translation, _add_limits, _add_logging):
+    for add in (_add_what, _add_where, _add_translation, transcoding.add_options, _add_limits, _add_logging):
         add(serve)
+    routes = commands.add_parser(
+        "routes",
+        usage="narthex routes [OPTIONS] [APP]",
+        help="list the HTTP routes of the gRPC services",
+        description="Lists HTTP method, path template and gRPC method of each route, as serve would have them.\n"
+        "APP is imported first, as serve does it; Django needs that.",
+        formatter_class=_Formatter,
+        allow_abbrev=False,
+    )
+    routes.set_defaults(command=_routes)
+    _add_what(routes)
+    transcoding.add_options(routes)
     descriptors = commands.add_parser(
         "descriptors",
         usage="narthex descriptors [OPTIONS] [APP]",

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
+from narthex import transcoding
 from narthex.address import LOOPBACK, parse_bind, parse_networks
 from narthex.exceptions import BadValueError, Problem
 from narthex.quantity import parse_duration, parse_size
+from narthex.transcoding import Transcoding
 
 LOOPS: Final = ("uvloop", "asyncio")
 CLIENT_AUTH: Final = ("required", "optional")
@@ -95,6 +97,7 @@ class Config:
     http_over_grpc: bool = False
     http_over_grpc_from: tuple[str, ...] = LOOPBACK
     """Peers that may call AsgiService: CIDRs or ``unix``."""
+    transcoding: Transcoding = field(default_factory=Transcoding)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +171,7 @@ def _config(reader: "_Reader") -> Config:
         expose=_exposed(reader),
         http_over_grpc=_flag(given, "http_over_grpc", default.http_over_grpc),
         http_over_grpc_from=_trusted(reader, default.http_over_grpc_from),
+        transcoding=transcoding.read(given, reader.problems),
     )
 
 

@@ -10,6 +10,10 @@ OPTIONS = [
     *("--grpc-max-message", "--header-timeout", "--body-timeout", "--keep-alive-timeout", "--application-close-timeout"),
     *("--api-prefix", "--expose", "--cors-origin", "--http-over-grpc", "--http-over-grpc-from", "--ready-fd", "--help"),
     *("--tls-cert", "--tls-key", "--tls-client-ca", "--tls-client-auth"),
+    *("--transcode-compat", "--auto-mapping", "--no-auto-mapping", "--service-config", "--json-stream", "--unknown-query"),
+    *("--ignored-query", "--unescape", "--query-plus-is-space", "--unregistered-verbs", "--refuse-collisions"),
+    *("--fill-update-mask", "--json-proto-names", "--json-enums-as-ints", "--json-always-print", "--json-ignore-unknown"),
+    *("--no-json-ignore-unknown", "--json-compression", "--no-json-compression"),
 ]
 
 

@@ -10,6 +10,7 @@ use narthex_wire::Trusted;
 use pyo3::prelude::*;
 
 use crate::tls::Files;
+use crate::transcoding::Transcoding;
 
 /// The largest JSON or HttpBody message where the user set no limit: 16 MiB.
 const DEFAULT_MAX_BODY: usize = 16 * 1024 * 1024;
@@ -49,6 +50,7 @@ pub(crate) struct Config {
     pub(crate) expose: Vec<(String, Vec<String>)>,
     http_over_grpc: bool,
     http_over_grpc_from: Vec<String>,
+    pub(crate) transcoding: Transcoding,
 }
 
 /// Something wrong with the configuration, as Python prints it: where, what, what to do.

@@ -13,6 +13,7 @@ mod shutdown;
 mod sockets;
 mod stack;
 mod tls;
+mod transcoding;
 
 use pyo3::prelude::*;
 
@@ -33,5 +34,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<tls::Tls>()?;
     module.add_function(wrap_pyfunction!(logging::init_logging, module)?)?;
     module.add_function(wrap_pyfunction!(stack::builtin_descriptors, module)?)?;
+    module.add_function(wrap_pyfunction!(schema::routes, module)?)?;
     Ok(())
 }

@@ -8,8 +8,9 @@ use narthex_grpc_json::Messages;
 use narthex_protojson::{Method, Pool};
 use narthex_services::Services;
 use narthex_transcode::{RouteTable, Rules};
+use pyo3::prelude::*;
 
-use crate::config::Problem;
+use crate::config::{Config, Problem};
 use crate::exposure::Exposure;
 
 /// Everything that is made from descriptors.
@@ -29,44 +30,19 @@ impl Schema {
         registered: &[String],
         paths: &[&str],
         exposure: &Exposure,
-        reflection: bool,
+        config: &Config,
         problems: &mut Vec<Problem>,
     ) -> Option<Self> {
-        let pool = match Pool::from_file_descriptor_set(descriptor_set) {
-            Ok(pool) => pool,
-            Err(error) => {
-                let hint = "regenerate the code of this file with grpc_tools.protoc, and restart";
-                let all = error.problems().iter();
-                problems.extend(
-                    all.map(|problem| (problem.file.clone(), problem.message.clone(), hint.to_owned())),
-                );
-                return None;
-            }
-        };
-        let rules = Rules { exposed: exposure.json.clone(), ..Rules::default() };
-        match RouteTable::with_rules(&pool, registered, &rules) {
-            Ok(routes) => {
-                // What a user has to know of these, the start-up says by itself.
-                for note in routes.notes() {
-                    tracing::debug!("{note}");
-                }
-                let shown: Vec<String> = registered
-                    .iter()
-                    .filter(|service| exposure.shows_service(service, paths))
-                    .cloned()
-                    .collect();
-                let services = Services::new(&pool, &shown, reflection);
-                let methods = methods(&pool, registered, &services);
-                Some(Self { pool, routes, services, methods })
-            }
-            Err(error) => {
-                let all = error.problems().iter();
-                problems.extend(
-                    all.map(|problem| (problem.place.clone(), problem.message.clone(), problem.hint.clone())),
-                );
-                None
-            }
+        let pool = read_pool(descriptor_set, problems)?;
+        let routes = route_table(&pool, registered, exposure, config, problems)?;
+        // What a user has to know of these, the start-up says by itself.
+        for note in routes.notes() {
+            tracing::debug!("{note}");
         }
+        let shown = registered.iter().filter(|service| exposure.shows_service(service, paths));
+        let services = Services::new(&pool, &shown.cloned().collect::<Vec<_>>(), config.reflection);
+        let methods = methods(&pool, registered, &services);
+        Some(Self { pool, routes, services, methods })
     }
 
     /// The messages of calls that write them as JSON.
@@ -106,4 +82,58 @@ fn methods(pool: &Pool, registered: &[String], services: &Services) -> HashMap<S
         methods.extend(service.methods().map(|method| (method.path(), method)));
     }
     methods
+}
+
+fn read_pool(descriptor_set: &[u8], problems: &mut Vec<Problem>) -> Option<Pool> {
+    Pool::from_file_descriptor_set(descriptor_set)
+        .map_err(|error| {
+            let hint = "regenerate the code of this file with grpc_tools.protoc, and restart";
+            let all = error.problems().iter();
+            problems
+                .extend(all.map(|problem| (problem.file.clone(), problem.message.clone(), hint.to_owned())));
+        })
+        .ok()
+}
+
+fn route_table(
+    pool: &Pool,
+    registered: &[String],
+    exposure: &Exposure,
+    config: &Config,
+    problems: &mut Vec<Problem>,
+) -> Option<RouteTable> {
+    let rules = Rules { exposed: exposure.json.clone(), ..config.transcoding.rules(problems) };
+    RouteTable::with_rules(pool, registered, &rules)
+        .map_err(|error| {
+            let all = error.problems().iter();
+            problems.extend(
+                all.map(|problem| (problem.place.clone(), problem.message.clone(), problem.hint.clone())),
+            );
+        })
+        .ok()
+}
+
+/// The route table of these services: HTTP method, template, method and which of its bindings. What is wrong is the second list.
+#[pyfunction]
+#[expect(clippy::needless_pass_by_value, reason = "what Python gives is extracted by value")]
+pub(crate) fn routes(
+    config: Config,
+    services: Vec<String>,
+    descriptor_set: &[u8],
+) -> (Vec<(String, String, String)>, Vec<Problem>) {
+    let mut problems = Vec::new();
+    let table = read_pool(descriptor_set, &mut problems).and_then(|pool| {
+        let known = services.iter().filter_map(|name| pool.service(name));
+        let paths: Vec<String> = known
+            .flat_map(|service| service.methods().map(|method| method.path()).collect::<Vec<_>>())
+            .collect();
+        let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+        let exposure = Exposure::read(&config.expose, &paths, &services, &mut problems);
+        route_table(&pool, &services, &exposure, &config, &mut problems)
+    });
+    let routes = table.iter().flat_map(RouteTable::routes);
+    let rows = routes
+        .map(|route| (route.http_method().to_owned(), route.template().to_string(), route.place().to_owned()))
+        .collect();
+    (rows, problems)
 }

@@ -244,14 +244,7 @@ impl Server {
         let config = &self.config;
         let paths: Vec<&str> = self.registry.paths().collect();
         let exposure = Exposure::read(&config.expose, &paths, &self.services, problems);
-        let schema = Schema::read(
-            &self.descriptor_set,
-            &self.services,
-            &paths,
-            &exposure,
-            config.reflection,
-            problems,
-        );
+        let schema = Schema::read(&self.descriptor_set, &self.services, &paths, &exposure, config, problems);
         let cors = config.cors(problems);
         let hooks = Hooks::from_django(py)?;
         let servicer =
@@ -268,11 +261,7 @@ impl Server {
             ),
             grpc_json: GrpcJsonLayer::new(schema.messages(), config.grpc_max_message),
             routes: Arc::new(schema.routes),
-            transcode: narthex_transcode::Options {
-                api_prefixes: config.api_prefixes.clone(),
-                max_body: config.max_message_body(),
-                ..narthex_transcode::Options::default()
-            },
+            transcode: config.transcoding.options(config.api_prefixes.clone(), config.max_message_body()),
             methods: self
                 .registry
                 .paths()

@@ -33,7 +33,7 @@ mod write;
 pub use builtin::BUILTIN_DESCRIPTOR_SET;
 pub use error::{PoolError, PoolProblem, ReadError, TextError, WriteError};
 pub use handle::{Field, Kind, Message, Method, Service};
-pub use http_rule::{HttpRule, Pattern};
+pub use http_rule::{Custom, HttpRule, Pattern};
 pub use pool::{File, Pool};
 pub use read::{ReadOptions, field_json_to_wire, json_to_wire};
 pub use scalar::text_to_wire;

@@ -1,0 +1,43 @@
+"""``narthex routes``: the route table, as ``serve`` would have it."""
+
+import pytest
+
+
+@pytest.fixture
+def routes(narthex, apps):
+    def run(*arguments):
+        return narthex("routes", "--app-dir", str(apps), "--grpc", "services:register", *arguments)
+
+    return run
+
+
+def test_annotations_and_own_paths(routes):
+    ended = routes()
+    assert ended.returncode == 0, ended.stderr
+    rows = [line.split(maxsplit=2) for line in ended.stdout.splitlines()]
+    assert rows[:2] == [
+        ["POST", "/kitchen/echo", "kitchen.v1.Kitchen.Echo"],
+        ["GET", "/kitchen/echo/{text}", "kitchen.v1.Kitchen.Echo, binding 2"],
+    ]
+    assert ["POST", "/kitchen.v1.Kitchen/Watch", "kitchen.v1.Kitchen.Watch, its own path"] in rows
+    assert "its own path" not in routes("--no-auto-mapping").stdout
+
+
+def test_a_service_config_stands_in_for_annotations(routes, tmp_path):
+    config = tmp_path / "service.yaml"
+    config.write_text("http:\n  rules:\n  - selector: kitchen.v1.Kitchen.Echo\n    get: /v2/echo/{text}\n")
+    ended = routes("--service-config", str(config), "--no-auto-mapping")
+    assert ended.stdout.split() == ["GET", "/v2/echo/{text}", "kitchen.v1.Kitchen.Echo"]
+
+
+def test_all_problems_of_service_configs_are_told(routes, tmp_path):
+    config = tmp_path / "service.yaml"
+    config.write_text("http: {rules: [{selector: kitchen.v1.Kitchen.Eco, get: /v2/echo}]}")
+    ended = routes("--service-config", str(config))
+    assert ended.returncode == 2
+    assert "kitchen.v1.Kitchen.Eco" in ended.stderr
+    assert "selects no method" in ended.stderr
+    ended = routes("--service-config", str(tmp_path / "none.yaml"), "--json-stream", "xml")
+    assert ended.returncode == 2
+    assert "none.yaml" in ended.stderr
+    assert "--json-stream xml" in ended.stderr
