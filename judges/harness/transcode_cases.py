@@ -62,7 +62,10 @@ def _load(name: str) -> Json:
 
 def known_differences(transcoder: str) -> dict[str, str]:
     """Why a case comes out otherwise than it says, by case."""
-    return {case: entry["reason"] for case, entry in _load("known-differences").get(transcoder, {}).items()}
+    known = _load("known-differences")
+    # Those of the layer, and those of the server around it.
+    sections = ("narthex", "server") if transcoder == "narthex" else (transcoder,)
+    return {case: entry["reason"] for section in sections for case, entry in known.get(section, {}).items()}
 
 
 def profiles() -> dict[str, Profile]:
