@@ -167,6 +167,10 @@ PROTOBUF_RUNNER := judges/protojson/node_modules
 JUDGE = @mkdir -p $(RESULTS)/judges; \
 	$(BIN)/python -m pytest judges/$(1) $(if $(LIBRARY),--library $(LIBRARY)) $(ARGS) --junitxml=$(RESULTS)/judges/$(1).xml
 
+.PHONY: judge
+judge: judge-connect judge-interop judge-clients judge-protojson judge-transcode ## Have all of the judges judge
+	@$(BIN)/python scripts/not_run.py $(RESULTS)/judges
+
 .PHONY: judge-connect
 judge-connect: build $(VENV)/.test $(TOOLS)/judges ## Have connectrpc's conformance suite judge gRPC, gRPC-Web and Connect
 	$(call JUDGE,connect)
