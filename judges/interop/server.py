@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import servers
-from interop_protos import test_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from interop_protos import test_pb2, test_pb2_grpc
 from servicers import SERVICERS
 
 
@@ -15,6 +16,8 @@ def main(style: str, library: str, *tls: str) -> None:
 
     def register(server: Any) -> None:
         test_pb2_grpc.add_TestServiceServicer_to_server(servicer, server)
+        names = (test_pb2.DESCRIPTOR.services_by_name["TestService"].full_name, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, server)
 
     files = [Path(path).read_bytes() for path in tls]
     plan = servers.Plan(style, library, register, servers.Tls(*files) if files else None)
