@@ -21,6 +21,9 @@ const ENHANCE_YOUR_CALM: u32 = 11;
 /// Frames that carry nothing, such as SETTINGS, PRIORITY, CONTINUATION and empty DATA, that may come while nothing goes out.
 const IDLE_FRAMES: u32 = 1000;
 
+/// The most that h2 answers to a frame by itself, in bytes: two WINDOW_UPDATEs, to DATA.
+const ANSWER: usize = 26;
+
 /// What a client has sent too much of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Abuse {
@@ -57,6 +60,8 @@ pub(crate) struct Frames {
     last_ping: Option<Instant>,
     strikes: u32,
     idle: u32,
+    /// Bytes that answers of h2's own may have had since the client was last forgiven.
+    answers: usize,
 }
 
 impl Frames {
@@ -70,15 +75,17 @@ impl Frames {
             last_ping: None,
             strikes: 0,
             idle: 0,
+            answers: 0,
         }
     }
 
-    /// Looks at what was read. `sent` says whether something of a response went out since it was asked last.
+    /// Looks at what was read. `sent` says whether something of a response went out since it last said so; it is told how many
+    /// of the bytes that went out may be answers of h2's own.
     pub(crate) fn feed(
         &mut self,
         mut bytes: &[u8],
         policy: PingPolicy,
-        mut sent: impl FnMut() -> bool,
+        mut sent: impl FnMut(usize) -> bool,
     ) -> Result<(), Abuse> {
         while !bytes.is_empty() {
             let skipped = self.payload.min(bytes.len());
@@ -96,9 +103,10 @@ impl Frames {
         Ok(())
     }
 
-    fn frame(&mut self, policy: PingPolicy, sent: &mut impl FnMut() -> bool) -> Result<(), Abuse> {
+    fn frame(&mut self, policy: PingPolicy, sent: &mut impl FnMut(usize) -> bool) -> Result<(), Abuse> {
         let [a, b, c, kind, flags, stream @ ..] = self.head;
         self.payload = u32::from_be_bytes([0, a, b, c]) as usize;
+        self.answers = self.answers.saturating_add(ANSWER);
         match kind {
             HEADERS => self.last_stream = u32::from_be_bytes(stream) & (u32::MAX >> 1),
             // An acknowledgement is of our own PING. h2 bounds resets.
@@ -122,9 +130,9 @@ impl Frames {
         Ok(())
     }
 
-    fn forgive(&mut self, sent: &mut impl FnMut() -> bool) {
-        if sent() {
-            (self.strikes, self.idle) = (0, 0);
+    fn forgive(&mut self, sent: &mut impl FnMut(usize) -> bool) {
+        if sent(self.answers) {
+            (self.strikes, self.idle, self.answers) = (0, 0, 0);
         }
     }
 
@@ -167,9 +175,9 @@ mod tests {
 
     /// At once and byte by byte, both see the same.
     fn check(bytes: &[u8], policy: PingPolicy, sent: bool, expect: Result<(), Abuse>) {
-        assert_eq!(Frames::after(0).feed(bytes, policy, || sent), expect);
+        assert_eq!(Frames::after(0).feed(bytes, policy, |_| sent), expect);
         let mut pieces = Frames::after(0);
-        let seen = bytes.chunks(1).try_for_each(|byte| pieces.feed(byte, policy, || sent));
+        let seen = bytes.chunks(1).try_for_each(|byte| pieces.feed(byte, policy, |_| sent));
         assert_eq!(seen, expect, "byte by byte");
     }
 
@@ -201,10 +209,24 @@ mod tests {
     }
 
     #[test]
+    fn what_h2_may_have_answered_is_told() {
+        let mut told = Vec::new();
+        let (ping, settings) = (frame(PING, 0, b"12345678"), frame(4, 0, b""));
+        let bytes = [&ping[..], &settings, &settings, &ping, &ping].concat();
+        let forgiving = |answers| {
+            told.push(answers / ANSWER);
+            told.len() == 2
+        };
+        Frames::after(0).feed(&bytes, POLICY, forgiving).unwrap();
+        // It adds up until the client is forgiven.
+        assert_eq!(told, [1, 4, 1]);
+    }
+
+    #[test]
     fn the_last_words_name_the_last_stream() {
         let mut frames = Frames::after(3);
-        frames.feed(b"PRI", POLICY, || false).unwrap();
-        frames.feed(&frame(HEADERS, 4, b"x"), POLICY, || false).unwrap();
+        frames.feed(b"PRI", POLICY, |_| false).unwrap();
+        frames.feed(&frame(HEADERS, 4, b"x"), POLICY, |_| false).unwrap();
         let goaway = frames.goaway(Abuse::Pings);
         assert_eq!(goaway[..9], [0, 0, 22, 7, 0, 0, 0, 0, 0]);
         assert_eq!(goaway[9..17], [0, 0, 0, 5, 0, 0, 0, 11]);
@@ -216,7 +238,7 @@ mod tests {
         fn no_input_upsets_it(pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..20)) {
             let mut frames = Frames::after(24);
             for piece in pieces {
-                let _ = frames.feed(&piece, POLICY, || false);
+                let _ = frames.feed(&piece, POLICY, |_| false);
             }
         }
     }

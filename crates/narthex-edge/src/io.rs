@@ -14,6 +14,9 @@ use crate::framing::Framing;
 use crate::state::State;
 use crate::tls::Transport;
 
+/// What goes out that is of no response, beside h2's answers to frames: the SETTINGS and windows at the beginning, GOAWAY.
+const OUR_OWN: usize = 256;
+
 /// What a connection is read from and written to.
 #[derive(Debug)]
 pub(crate) struct Io {
@@ -23,6 +26,8 @@ pub(crate) struct Io {
     state: Arc<State>,
     sight: Sight,
     manners: Manners,
+    /// Bytes since something of a response last was known to go out.
+    written: usize,
 }
 
 /// What is seen of what passes.
@@ -49,8 +54,8 @@ impl Io {
         } else {
             Sight::Http1(Framing::default())
         };
-        let mut io = Self { transport, first, state, sight, manners: Manners::Good };
-        see(&mut io.sight, &mut io.manners, &io.state, &io.first);
+        let mut io = Self { transport, first, state, sight, manners: Manners::Good, written: 0 };
+        see(&mut io.sight, &mut io.manners, &mut io.written, &io.state, &io.first);
         io
     }
 
@@ -68,7 +73,7 @@ impl Drop for Io {
     }
 }
 
-fn see(sight: &mut Sight, manners: &mut Manners, state: &State, bytes: &[u8]) {
+fn see(sight: &mut Sight, manners: &mut Manners, written: &mut usize, state: &State, bytes: &[u8]) {
     if bytes.is_empty() {
         return;
     }
@@ -79,7 +84,15 @@ fn see(sight: &mut Sight, manners: &mut Manners, state: &State, bytes: &[u8]) {
         }
         Sight::Http2(frames) => {
             state.read(true, None);
-            if let Err(abuse) = frames.feed(bytes, state.common.config.ping_policy(), || state.take_sent()) {
+            // A piece of a body is taken from its response at once, and may go out for a long time.
+            let sent = |answers: usize| {
+                let sent = state.take_sent() || *written > answers.saturating_add(OUR_OWN);
+                if sent {
+                    *written = 0;
+                }
+                sent
+            };
+            if let Err(abuse) = frames.feed(bytes, state.common.config.ping_policy(), sent) {
                 *manners = Manners::Bad(abuse);
                 state.end_soon();
             }
@@ -105,6 +118,13 @@ impl Io {
         Poll::Ready(Ok(()))
     }
 
+    fn wrote(&mut self, written: &Poll<io::Result<usize>>) {
+        self.state.wrote(written.is_pending());
+        if let Poll::Ready(Ok(bytes)) = written {
+            self.written = self.written.saturating_add(*bytes);
+        }
+    }
+
     fn has_ended(&self) -> bool {
         matches!(self.manners, Manners::Ended)
     }
@@ -127,7 +147,8 @@ impl Read for Io {
             return this.poll_end(cx);
         }
         let (sight, manners, state) = (&mut this.sight, &mut this.manners, &this.state);
-        this.transport.poll_read_seen(cx, buffer, |bytes| see(sight, manners, state, bytes))
+        let written = &mut this.written;
+        this.transport.poll_read_seen(cx, buffer, |bytes| see(sight, manners, written, state, bytes))
     }
 }
 
@@ -137,7 +158,7 @@ impl Write for Io {
             return Poll::Ready(Ok(bytes.len()));
         }
         let written = self.transport.poll_write(cx, bytes);
-        self.state.wrote(written.is_pending());
+        self.wrote(&written);
         written
     }
 
@@ -150,7 +171,7 @@ impl Write for Io {
             return Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()));
         }
         let written = self.transport.poll_write_vectored(cx, slices);
-        self.state.wrote(written.is_pending());
+        self.wrote(&written);
         written
     }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use narthex_edge::Config;
 
 use crate::harness::{Server, eventually};
-use crate::http2::{DATA, H2, HEADERS, PING, SETTINGS, until_acknowledged};
+use crate::http2::{DATA, END_STREAM, H2, HEADERS, PING, SETTINGS, WINDOW_UPDATE, until_acknowledged};
 
 const CONTINUATION: u8 = 9;
 const PRIORITY: u8 = 2;
@@ -48,6 +48,26 @@ fn pings_between_responses_are_welcome() {
         client.get(stream, "/hello");
         assert_eq!(client.response().1, "hello");
     }
+}
+
+#[test]
+fn pings_while_a_large_piece_goes_out_are_welcome() {
+    let server = Server::start();
+    let mut client = H2::new(&server);
+    // A small window: what is one piece to the server comes bit by bit, and clients measure the way by PINGs.
+    let window = 4096u32.to_be_bytes();
+    client.frame(SETTINGS, 0, 0, &[&[0, 4], window.as_slice()].concat());
+    client.ask(1, "POST", "/echo", false, &[]);
+    let mut left = 40_000;
+    for flags in [0, 0, 0, END_STREAM] {
+        client.frame(DATA, flags, 1, &vec![b'x'; left / 4]);
+    }
+    while left > 0 {
+        left -= client.wait_for(DATA).payload.len();
+        client.frame(PING, 0, 0, b"12345678");
+        client.frame(WINDOW_UPDATE, 0, 1, &window);
+    }
+    server.assert_alive();
 }
 
 #[test]
