@@ -28,8 +28,8 @@ async function list() {
 }
 
 async function add() {
-  const book = Object.fromEntries(new FormData(form));
-  const created = await client().createBook({ book });
+  const { pages, ...texts } = Object.fromEntries(new FormData(form));
+  const created = await client().createBook({ book: { ...texts, pages: Number(pages) } });
   said.textContent = `“${created.title}” is on the shelf.`;
   await list();
 }

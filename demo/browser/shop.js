@@ -66,7 +66,7 @@ function byGrpcWeb(baseUrl) {
   const unary = (method) => async (request) => {
     const descriptor = described(method, grpcWeb.MethodType.UNARY);
     const path = baseUrl + descriptor.getName();
-    return client.thenableCall(path, create(method.input, request), {}, descriptor).catch((error) => {
+    return client.unaryCall(path, create(method.input, request), {}, descriptor).catch((error) => {
       const encoded = error.metadata?.["grpc-status-details-bin"];
       const status = encoded && fromBinary(StatusSchema, base64Decode(encoded));
       const found = status ? status.details.filter(({ typeUrl }) => typeUrl.endsWith(`/${BadRequestSchema.typeName}`)) : [];

@@ -130,7 +130,7 @@ def test_a_call_and_a_stream(page: "playwright.Page", site: Site, origin: str, p
     choose(page, site, origin, protocol)
     page.wait_for_function("document.querySelector('output').value === 'SERVING'")
     isbn = f"97800000{list(PROTOCOLS).index(protocol)}000{origin == 'own':d}"
-    for name, value in {"title": f"By {protocol}", "author": "A browser", "isbn": isbn}.items():
+    for name, value in {"title": f"By {protocol}", "author": "A browser", "isbn": isbn, "pages": "7"}.items():
         page.fill(f"input[name={name}]", value)
     page.click("form button")
     page.wait_for_function("document.querySelector('[role=status]').textContent !== ''")
