@@ -21,7 +21,7 @@ const ENHANCE_YOUR_CALM: u32 = 11;
 /// Frames that carry nothing, such as SETTINGS, PRIORITY, CONTINUATION and empty DATA, that may come while nothing goes out.
 const IDLE_FRAMES: u32 = 1000;
 
-/// The most that h2 answers to a frame by itself, in bytes: two WINDOW_UPDATEs, to DATA.
+/// The most that h2 answers to a frame by itself, in bytes: two of `WINDOW_UPDATE`, to DATA.
 const ANSWER: usize = 26;
 
 /// What a client has sent too much of.
