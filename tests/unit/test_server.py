@@ -26,8 +26,8 @@ class Native(types.ModuleType):
         class Server:
             addresses = ("http://127.0.0.1:1234", "unix:/x.sock")
 
-            def __init__(self, *arguments):
-                native.made = arguments
+            def __init__(self, *arguments, interceptors):
+                native.made = (*arguments, interceptors)
                 self.loop = arguments[1]
 
             def prepare(self):
@@ -95,11 +95,11 @@ def test_life(native, options, loop, capsys):
     fake = native()
     assert server.serve(options(loop=loop), []) == 0
     assert fake.events == ["logging info", "prepare", "startup", "serve", "limit 7 143", "shutdown 7", "close"]
-    config, made_on, app, methods, generic, services, descriptors = fake.made
+    config, made_on, app, methods, generic, services, descriptors, interceptors = fake.made
     assert config == Config(graceful_timeout=7)
     assert type(made_on).__module__.partition(".")[0] == loop
     assert app.__name__ == "app"
-    assert (methods, generic, services) == ({}, (), ())
+    assert (methods, generic, services, tuple(interceptors)) == ({}, (), (), ())
     assert isinstance(descriptors, bytes)
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "INFO:     Narthex running on http://127.0.0.1:1234 (Press CTRL+C to quit)"
