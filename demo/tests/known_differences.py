@@ -9,8 +9,20 @@ DIFFERENCES: dict[str, str] = {
         "gets text/plain in Envoy's words, no google.rpc.Status. It never reaches Narthex. The status code is the same."
     ),
     "content-type": (
-        "A body of the JSON API that says it is something else than JSON, text or a form (multipart/form-data, "
-        "application/octet-stream) is a 415. Envoy's transcoder does not look at the type."
+        "A body of the JSON API that says it is something else than JSON, text or a form (application/octet-stream, say) "
+        "is a 415. Envoy's transcoder does not look at the type."
+    ),
+    "forms": (
+        "A body that says it is a form (multipart/form-data) is read as one, and one that is none is a 400. Envoy's transcoder "
+        "reads it as JSON whatever it says."
+    ),
+    "json-by-method": (
+        "JSON posted to the path of a method, POST /pkg.Service/Method, calls it. Envoy's transcoder does that if its "
+        "auto_mapping is on, for every content type; in the configuration here it is off, and the path is a 415."
+    ),
+    "grpc-web": (
+        "gRPC-Web is gRPC here, so a method that is not there is UNIMPLEMENTED. Envoy's configuration has no filter for it: to "
+        "its transcoders it is a request like others, and the application answers."
     ),
     "unknown-fields": "A field that the message does not have is a 400. Envoy's transcoder ignores it.",
     "head-of-json": "HEAD goes where GET goes. For Envoy it is another method, which no binding has: the application answers.",

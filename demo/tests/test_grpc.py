@@ -143,6 +143,9 @@ def test_a_method_called_with_json(site: Site) -> None:
     with site.client(http2=True) as client:
         client.kind = client.ANY
         response = client.post("/shop.v1.DemoService/Add", json={"a": 1, "b": 2})
+        if site.differs("json-by-method"):
+            assert response.status_code == 415
+            return
         assert (response.status_code, response.json()["o"]) == (200, 3)
         response = client.post("/shop.v1.DemoService/Add", json={"c": 1})
         assert (response.status_code, response.json()["code"]) == (400, 3)
