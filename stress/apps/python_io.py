@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -21,6 +22,7 @@ Kind = Callable[[str], Awaitable[str]]
 KINDS: dict[str, Kind] = {}
 STATE: dict[str, Any] = {}
 LINE = 1 << 20
+THREADS = 6
 # More than one buffer's worth.
 FILLING = "x" * 100_000
 
@@ -42,7 +44,9 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 async def lifespan(receive: Any, send: Any) -> None:
     """Starts the peers that the handlers talk to."""
     await receive()
-    probe.start(asyncio.get_running_loop())
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(all_threads())
+    probe.start(loop)
     servers = [
         await asyncio.start_server(echo, "127.0.0.1", 0, limit=LINE),
         await asyncio.start_unix_server(echo, "echo.sock", limit=LINE),
@@ -53,6 +57,15 @@ async def lifespan(receive: Any, send: Any) -> None:
     for server in servers:
         server.close()
     await send({"type": "lifespan.shutdown.complete"})
+
+
+def all_threads() -> ThreadPoolExecutor:
+    """An executor with all its threads: it makes one when none is free just then, which would look like one left behind."""
+    executor = ThreadPoolExecutor(THREADS)
+    together = threading.Barrier(THREADS)
+    for future in [executor.submit(together.wait) for _ in range(THREADS)]:
+        future.result()
+    return executor
 
 
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

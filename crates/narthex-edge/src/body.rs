@@ -101,8 +101,9 @@ impl RequestBody {
         if incoming.is_end_stream() {
             return;
         }
-        if let Some(rest) = &self.rest {
-            rest::let_end(incoming, rest, &self.state);
+        match &self.rest {
+            Some(rest) => rest::let_end(incoming, rest, &self.state),
+            None => self.state.give_up(),
         }
     }
 }

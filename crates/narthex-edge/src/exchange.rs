@@ -192,8 +192,11 @@ where
         let State { common, http2, .. } = &*exchange.state;
         exchange.state.sent();
         // hyper says so by itself, but not in answer to what came in the very turn that the drain did. It also ends a connection
-        // whose request nobody has read by now, and would leave its client to find that out by the loss of the next one.
-        let last = !http2 && (common.roll.stage() != Stage::Serving || exchange.state.is_unread());
+        // whose request nobody reads to its end, and would leave its client to find that out by the loss of the next one. What
+        // answers bit by bit may be reading still.
+        let unread =
+            || exchange.state.is_unread() && (exchange.state.is_given_up() || response.body().is_buffered());
+        let last = !http2 && (common.roll.stage() != Stage::Serving || unread());
         let response = if last { closing(response) } else { response };
         Poll::Ready(Ok(settle(response, exchange, *this.head, *this.http10)))
     }

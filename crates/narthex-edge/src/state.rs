@@ -85,6 +85,8 @@ pub(crate) struct State {
     ending: AtomicBool,
     /// HTTP/1: the last request's body was not read to its end, so far.
     unread: AtomicBool,
+    /// HTTP/1: nor will it be.
+    given_up: AtomicBool,
     /// HTTP/1.0: a response is being sent that ends with the connection.
     open_ended: AtomicBool,
     has_faults: AtomicBool,
@@ -115,6 +117,7 @@ impl State {
             sent: AtomicBool::new(false),
             ending: AtomicBool::new(false),
             unread: AtomicBool::new(false),
+            given_up: AtomicBool::new(false),
             open_ended: AtomicBool::new(false),
             has_faults: AtomicBool::new(false),
             faults: Mutex::default(),
@@ -184,6 +187,14 @@ impl State {
         self.unread.load(Ordering::Relaxed)
     }
 
+    pub(crate) fn give_up(&self) {
+        self.given_up.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.given_up.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn set_open_ended(&self, open_ended: bool) {
         self.open_ended.store(open_ended, Ordering::Relaxed);
     }
@@ -230,6 +241,7 @@ impl InFlight {
     pub(crate) fn new(state: &Arc<State>, has_body: bool) -> Self {
         state.in_flight.fetch_add(1, Ordering::AcqRel);
         state.unread.store(has_body && !state.http2, Ordering::Relaxed);
+        state.given_up.store(false, Ordering::Relaxed);
         state.common.roll.exchange_begins();
         let number = state.requests.fetch_add(1, Ordering::Relaxed);
         let rest = (state.http2 && has_body).then(Arc::default);

@@ -303,6 +303,7 @@ async fn answer(request: Request<Body>) -> Response<Body> {
         "/pieces" => {
             Response::new(Body::new(Pieces { left: 3, piece: Bytes::from_static(b"abc"), fail: false }))
         }
+        "/mirror" => Response::new(request.into_body()),
         "/endless" => {
             let piece = Bytes::from(vec![b'x'; 64 * 1024]);
             Response::new(Body::new(Pieces { left: usize::MAX, piece, fail: false }))

@@ -238,3 +238,17 @@ fn an_answer_to_a_body_that_nobody_has_read_says_that_it_is_the_last() {
         }
     }
 }
+
+#[test]
+fn an_answer_that_begins_while_the_body_is_read_is_not_the_last() {
+    let server = Server::start();
+    let mut client = server.connect();
+    client.write("POST /mirror HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n");
+    let head = client.until("\r\n\r\n");
+    assert!(head.starts_with("HTTP/1.1 200") && !head.contains("connection: close"), "{head}");
+    client.until("abc\r\n");
+    client.write("3\r\ndef\r\n0\r\n\r\n");
+    client.until("def\r\n0\r\n\r\n");
+    client.write("GET /hello HTTP/1.1\r\nhost: a\r\n\r\n");
+    assert_eq!(client.response().body, "hello");
+}
