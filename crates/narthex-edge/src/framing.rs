@@ -122,6 +122,10 @@ impl Framing {
     }
 
     fn header(&mut self, line: &[u8]) {
+        // One byte tells for most lines that they are neither of the two.
+        if !matches!(line.first(), Some(b'c' | b'C' | b't' | b'T')) {
+            return;
+        }
         if has_name(line, b"content-length:") {
             self.head.lengths += 1;
             let length = std::str::from_utf8(line[15..].trim_ascii()).ok().and_then(|text| text.parse().ok());

@@ -109,14 +109,20 @@ impl Body {
     /// # Cancel safety
     ///
     /// Dropping the future drops the body.
-    pub async fn collect(mut self, limit: usize) -> Result<Collected, CollectError> {
+    pub async fn collect(self, limit: usize) -> Result<Collected, CollectError> {
         if self.size_hint().lower() > limit as u64 {
             return Err(CollectError::TooLarge { limit });
         }
+        let mut body = match self.0 {
+            Repr::Empty => return Ok(Collected::default()),
+            Repr::Full(data) => return Ok(Collected { data, trailers: None }),
+            Repr::Trailers(data, trailers) => return Ok(Collected { data, trailers: Some(*trailers) }),
+            Repr::Boxed(body) => body,
+        };
         let mut first = Bytes::new();
         let mut joined = BytesMut::new();
         let mut trailers = None;
-        while let Some(frame) = self.frame().await {
+        while let Some(frame) = body.frame().await {
             match frame.map_err(CollectError::Body)?.into_data() {
                 Ok(data) => {
                     let held = first.len() + joined.len();

@@ -140,6 +140,9 @@ pub fn keep_metadata(headers: &mut HeaderMap) {
         .filter(|(name, value)| drop_it(name) || bad_value(name, value))
         .map(|(name, _)| name.clone())
         .collect();
+    if dropped.len() == headers.len() {
+        return headers.clear();
+    }
     for name in dropped {
         headers.remove(name);
     }
