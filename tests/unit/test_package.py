@@ -53,3 +53,8 @@ def test_a_free_threaded_interpreter_takes_its_gil_back():
             break
         values[slot.slot] = slot.value or 0
     assert values[4] == 0
+
+
+def test_serving_without_servicers_does_not_load_grpc():
+    loaded = "import sys, narthex.server; sys.exit('grpc' in sys.modules)"
+    subprocess.run([sys.executable, "-c", loaded], check=True, timeout=60)

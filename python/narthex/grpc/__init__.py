@@ -6,6 +6,7 @@ is: ``grpc.server``, ``grpc.aio.server`` and the credentials of servers are ours
 """
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -47,12 +48,13 @@ _HOME: Final = {
 
 def __getattr__(name: str) -> Any:
     """Ours, when it is asked for: what ``narthex serve`` needs of this package needs none of it."""
-    if name == "aio":
-        return import_module("narthex.grpc.aio")
     if name in _HOME:
         return getattr(import_module(f"narthex.grpc.{_HOME[name]}"), name)
     if name.startswith("__"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # "from narthex.grpc import descriptors" asks here first, and must not bring in grpc to find out that it has none.
+    if find_spec(f"{__name__}.{name}"):
+        return import_module(f"{__name__}.{name}")
     return getattr(import_module("grpc"), name)
 
 
