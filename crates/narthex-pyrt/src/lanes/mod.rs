@@ -4,6 +4,7 @@
 //! thread-locals it counts on. Either way as many calls as may wait are bounded, and a shutdown knows when there are none.
 
 mod executor;
+mod queue;
 mod threads;
 
 use std::future::poll_fn;
@@ -16,6 +17,7 @@ use parking_lot::Mutex;
 use pyo3::prelude::*;
 
 use self::executor::Executor;
+use self::queue::{Need, Queue};
 use self::threads::Threads;
 use crate::runtime::{Runtime, RuntimeOptions};
 
@@ -28,22 +30,28 @@ pub struct LanesFull;
 
 /// The lanes of one runtime.
 pub(crate) struct Lanes {
-    kind: Kind,
+    queue: Arc<Queue>,
+    workers: Workers,
     load: Arc<Load>,
 }
 
-enum Kind {
-    Threads(Threads),
-    Executor(Executor),
+/// Who takes calls from the queue.
+enum Workers {
+    Threads(Arc<Threads>),
+    Executor(Arc<Executor>),
 }
 
 impl Lanes {
     pub(crate) fn new(py: Python<'_>, options: RuntimeOptions) -> Self {
-        let kind = match options.executor {
-            None => Kind::Threads(Threads::new(options.lanes, options.lane_queue)),
-            Some(executor) => Kind::Executor(Executor::new(executor.bind(py), options.lane_queue)),
+        let queue = Arc::default();
+        let (workers, at_once) = match options.executor {
+            None => (Workers::Threads(Threads::new(options.lanes, &queue)), options.lanes),
+            Some(executor) => {
+                let executor = executor.bind(py);
+                (Workers::Executor(Executor::new(executor, &queue)), Executor::workers(executor))
+            }
         };
-        Self { kind, load: Arc::default() }
+        Self { queue, workers, load: Load::new(at_once.saturating_add(options.lane_queue)) }
     }
 
     /// Ready once no call waits or runs.
@@ -54,7 +62,8 @@ impl Lanes {
     /// Ends the threads that are idle, and the others after their call; waits for the idle ones only, since a call that
     /// never returns cannot be ended from outside. The caller must be detached from the interpreter.
     pub(crate) fn close(&self) {
-        if let Kind::Threads(threads) = &self.kind {
+        self.queue.close();
+        if let Workers::Threads(threads) = &self.workers {
             threads.close(self.load.is_none());
         }
     }
@@ -69,11 +78,13 @@ impl Runtime {
     /// [`LanesFull`] if as many calls wait as may, or the runtime has stopped; `call` is dropped then.
     pub fn submit(&self, call: impl FnOnce(Python<'_>) + Send + 'static) -> Result<(), LanesFull> {
         let lanes = &self.lanes;
-        let counted = Counted::new(&lanes.load, Box::new(call));
-        match &lanes.kind {
-            Kind::Threads(threads) => threads.submit(counted),
-            Kind::Executor(executor) => executor.submit(self, counted),
+        let counted = Counted::new(&lanes.load, Box::new(call))?;
+        match (lanes.queue.push(counted)?, &lanes.workers) {
+            (Need::Nobody, _) => {}
+            (Need::Worker, Workers::Threads(threads)) => threads.call(),
+            (Need::Worker, Workers::Executor(executor)) => executor.call(self),
         }
+        Ok(())
     }
 }
 
@@ -81,14 +92,13 @@ impl Runtime {
 struct Counted {
     call: Option<Call>,
     load: Arc<Load>,
-    /// How many there were before.
-    before: usize,
 }
 
 impl Counted {
-    fn new(load: &Arc<Load>, call: Call) -> Self {
+    fn new(load: &Arc<Load>, call: Call) -> Result<Self, LanesFull> {
         let before = load.calls.fetch_add(1, Ordering::AcqRel);
-        Self { call: Some(call), load: Arc::clone(load), before }
+        let counted = Self { call: Some(call), load: Arc::clone(load) };
+        if before < load.most { Ok(counted) } else { Err(LanesFull) }
     }
 
     /// One that panics ends alone, and leaves its thread as it was.
@@ -109,13 +119,17 @@ impl Drop for Counted {
 }
 
 /// Calls that wait or run, and who wants to know when there are none.
-#[derive(Default)]
 struct Load {
     calls: AtomicUsize,
+    most: usize,
     waiting_for_none: Mutex<Vec<Waker>>,
 }
 
 impl Load {
+    fn new(most: usize) -> Arc<Self> {
+        Arc::new(Self { calls: AtomicUsize::new(0), most, waiting_for_none: Mutex::default() })
+    }
+
     fn is_none(&self) -> bool {
         self.calls.load(Ordering::Acquire) == 0
     }

@@ -3,62 +3,112 @@
 //! A lane stays attached to the interpreter's thread state for its whole life, so `threading.local` values (Django's
 //! database connections among them) outlive a call, as they do in a thread pool.
 
-use std::thread::JoinHandle;
+use std::io;
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use pyo3::prelude::*;
 
-use super::{Counted, LanesFull};
+use super::queue::{Need, Queue};
 
 pub(super) struct Threads {
     most: usize,
-    queue: Mutex<Option<Sender<Counted>>>,
-    receiver: Receiver<Counted>,
-    started: Mutex<Vec<JoinHandle<()>>>,
+    queue: Arc<Queue>,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    started: Vec<JoinHandle<()>>,
+    /// How many of them sleep.
+    idle: usize,
+    /// How many of them are to come: one that is busy comes after its call.
+    called: usize,
+    closed: bool,
 }
 
 impl Threads {
-    pub(super) fn new(most: usize, queue: usize) -> Self {
-        let (sender, receiver) = bounded(queue);
-        Self { most: most.max(1), queue: Mutex::new(Some(sender)), receiver, started: Mutex::default() }
+    pub(super) fn new(most: usize, queue: &Arc<Queue>) -> Arc<Self> {
+        Arc::new(Self {
+            most: most.max(1),
+            queue: Arc::clone(queue),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        })
     }
 
-    pub(super) fn submit(&self, call: Counted) -> Result<(), LanesFull> {
-        let busy = call.before;
-        let sent = match &*self.queue.lock() {
-            Some(queue) => queue.try_send(call),
-            None => return Err(LanesFull),
-        };
-        // What was not sent is dropped here, outside the lock.
-        sent.map_err(|_| LanesFull)?;
-        let mut threads = self.started.lock();
-        if busy >= threads.len() && threads.len() < self.most {
-            match self.spawn(threads.len()) {
-                Ok(thread) => threads.push(thread),
-                // With one lane at least the call is only late.
-                Err(error) => tracing::error!("no thread could be started for synchronous calls: {error}"),
+    /// Has a thread come: one that sleeps, a new one, or the first that is no longer busy.
+    pub(super) fn call(self: &Arc<Self>) {
+        let mut state = self.state.lock();
+        state.called += 1;
+        if state.idle >= state.called {
+            drop(state);
+            self.changed.notify_one();
+            return;
+        }
+        let number = state.started.len();
+        if number == self.most {
+            return;
+        }
+        match self.spawn(number) {
+            Ok(thread) => state.started.push(thread),
+            Err(error) => {
+                tracing::error!("no thread could be started for synchronous calls: {error}");
+                // With one lane at least the calls are only late.
+                if number == 0 {
+                    state.called -= 1;
+                    drop(state);
+                    self.queue.give_up();
+                }
             }
         }
-        Ok(())
     }
 
-    fn spawn(&self, number: usize) -> std::io::Result<JoinHandle<()>> {
-        let receiver = self.receiver.clone();
+    fn spawn(self: &Arc<Self>, number: usize) -> io::Result<JoinHandle<()>> {
+        let lanes = Arc::clone(self);
         let name = format!("narthex-lane-{number}");
-        std::thread::Builder::new().name(name.clone()).spawn(move || {
+        Builder::new().name(name.clone()).spawn(move || {
             crate::attach(|py| {
                 name_thread(py, &name);
-                while let Ok(call) = py.detach(|| receiver.recv()) {
-                    call.run(py);
+                while py.detach(|| lanes.wait()) {
+                    lanes.work(py);
                 }
             });
         })
     }
 
+    /// Sleeps until this thread is called; false if it is to end.
+    fn wait(&self) -> bool {
+        let mut state = self.state.lock();
+        state.idle += 1;
+        while state.called == 0 && !state.closed {
+            self.changed.wait(&mut state);
+        }
+        state.idle -= 1;
+        let called = state.called > 0;
+        state.called -= usize::from(called);
+        called
+    }
+
+    fn work(self: &Arc<Self>, py: Python<'_>) {
+        self.queue.come();
+        while let Some((call, need)) = self.queue.take() {
+            if need == Need::Worker {
+                self.call();
+            }
+            call.run(py);
+        }
+    }
+
+    /// Ends the threads, each once it is idle; waits for them if they are.
     pub(super) fn close(&self, idle: bool) {
-        drop(self.queue.lock().take());
-        let threads = std::mem::take(&mut *self.started.lock());
+        let mut state = self.state.lock();
+        state.closed = true;
+        let threads = std::mem::take(&mut state.started);
+        drop(state);
+        self.changed.notify_all();
         if idle {
             for thread in threads {
                 if thread.join().is_err() {
