@@ -2,19 +2,19 @@
 //!
 //! The objects implement the whole coroutine protocol (`send`, `throw`, `close`, `__await__`), because applications pass
 //! `receive()` to `asyncio.create_task`, which takes coroutines only. They complete without an event-loop round trip when
-//! the value is there; a future is made only when something must really wait.
+//! the value is there; something to [park](crate::parked) on is made only when a task must really wait.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyTuple;
 
 use crate::inbox::Item;
+use crate::parked::Parked;
 use crate::runtime::Runtime;
 
 /// A source of one value that Python may have to wait for.
@@ -34,8 +34,8 @@ pub struct Waiter {
     runtime: Arc<Runtime>,
     /// A wake-up is on its way to Python.
     woken: AtomicBool,
-    /// The asyncio future the coroutine is parked on.
-    future: Mutex<Option<Py<PyAny>>>,
+    /// What the coroutine is parked on.
+    parked: Mutex<Option<Py<Parked>>>,
 }
 
 impl std::fmt::Debug for Waiter {
@@ -46,7 +46,7 @@ impl std::fmt::Debug for Waiter {
 
 impl Waiter {
     fn new(runtime: &Arc<Runtime>) -> Self {
-        Self { runtime: Arc::clone(runtime), woken: AtomicBool::new(false), future: Mutex::new(None) }
+        Self { runtime: Arc::clone(runtime), woken: AtomicBool::new(false), parked: Mutex::new(None) }
     }
 
     /// Has the coroutine polled again. Callable from any thread, any number of times.
@@ -58,23 +58,15 @@ impl Waiter {
 
     /// Whether a coroutine waits here still: it was neither resumed nor cancelled.
     pub fn is_parked(&self) -> bool {
-        self.future.lock().is_some()
+        self.parked.lock().is_some()
     }
 
-    /// The pump's part: completes the future the coroutine is parked on, if it still is.
+    /// The pump's part: has the coroutine go on, if it still waits.
     pub(crate) fn resume(&self, py: Python<'_>) {
         self.woken.store(false, Ordering::Release);
-        let Some(future) = self.future.lock().take() else { return };
-        let future = future.bind(py);
-        let resumed = future.call_method0(intern!(py, "done")).and_then(|done| {
-            if !done.is_truthy()? {
-                future.call_method1(intern!(py, "set_result"), (py.None(),))?;
-            }
-            Ok(())
-        });
-        if let Err(error) = resumed {
-            // Only a closed loop refuses; nobody is left to resume then.
-            tracing::debug!("a waiting coroutine could not be resumed: {error}");
+        let parked = self.parked.lock().take();
+        if let Some(parked) = parked {
+            Parked::wake(parked.bind(py));
         }
     }
 }
@@ -204,8 +196,8 @@ impl Pending {
         slf
     }
 
-    /// Ends with the value, or yields a new asyncio future to the task, the way `Future.__await__` does.
-    fn __next__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+    /// Ends with the value, or yields something to wait on to the task.
+    fn __next__(&self, py: Python<'_>) -> PyResult<Py<Parked>> {
         if self.finished.load(Ordering::Relaxed) {
             return Err(reused());
         }
@@ -215,19 +207,20 @@ impl Pending {
                 Err(value.map_or_else(|error| error, |value| stop(py, value)))
             }
             Err(waiter) => {
-                let future = self.runtime.create_future(py)?;
-                future.setattr(intern!(py, "_asyncio_future_blocking"), true)?;
-                *waiter.future.lock() = Some(future.clone().unbind());
-                Ok(future.unbind())
+                let parked = Parked::new(py, &self.runtime)?;
+                // Another is there only if the object that was yielded before was not waited on.
+                let before = waiter.parked.lock().replace(parked.clone_ref(py));
+                drop(before);
+                Ok(parked)
             }
         }
     }
 
-    fn send(&self, py: Python<'_>, _value: Py<PyAny>) -> PyResult<Py<PyAny>> {
+    fn send(&self, py: Python<'_>, _value: Py<PyAny>) -> PyResult<Py<Parked>> {
         self.__next__(py)
     }
 
-    /// The task is cancelled (or closed): forget the future, so that a late wake-up finds nobody.
+    /// The task is cancelled (or closed): forget what it is parked on, so that a late wake-up finds nobody.
     #[pyo3(signature = (kind, value = None, _traceback = None))]
     fn throw(
         &self,
@@ -241,13 +234,13 @@ impl Pending {
 
     fn close(&self) {
         self.finished.store(true, Ordering::Relaxed);
-        let parked = self.waiter.get().and_then(|waiter| waiter.future.lock().take());
+        let parked = self.waiter.get().and_then(|waiter| waiter.parked.lock().take());
         drop(parked);
     }
 
     fn __traverse__(&self, visit: pyo3::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
-        match self.waiter.get().and_then(|waiter| waiter.future.try_lock()) {
-            Some(future) => future.as_ref().map_or(Ok(()), |future| visit.call(future)),
+        match self.waiter.get().and_then(|waiter| waiter.parked.try_lock()) {
+            Some(parked) => parked.as_ref().map_or(Ok(()), |parked| visit.call(parked)),
             None => Ok(()),
         }
     }

@@ -19,6 +19,7 @@ mod error;
 mod fork;
 mod inbox;
 mod lanes;
+mod parked;
 mod pump;
 mod runtime;
 mod standby;

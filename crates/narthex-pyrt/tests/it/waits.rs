@@ -153,3 +153,87 @@ fn the_ready_none_can_be_awaited_for_ever() {
         1,
     );
 }
+
+#[test]
+fn a_resumed_task_is_the_current_one_in_its_own_context() {
+    let source = "
+import asyncio, contextvars
+name = contextvars.ContextVar('name')
+async def wait(own):
+    name.set(own)
+    value = await take()
+    assert name.get() == own and asyncio.current_task().get_name() == own
+    return value
+async def main():
+    name.set('main')
+    task = asyncio.create_task(wait('one'), name='one')
+    await asyncio.sleep(0)
+    put_later(12)
+    value = await task
+    assert name.get() == 'main'
+    return value";
+    check(Slot::default(), source, 12);
+}
+
+#[test]
+fn what_a_task_waits_on_is_a_future_to_asyncio() {
+    let source = "
+import asyncio
+async def main():
+    called = []
+    waits = take()
+    future = waits.send(None)
+    assert asyncio.isfuture(future) and not future.done() and not future.cancelled()
+    try:
+        future.result()
+    except asyncio.InvalidStateError:
+        called.append('not done')
+    other = lambda done: called.append('other')
+    future.add_done_callback(other)
+    future.add_done_callback(lambda done: called.append(done is future))
+    assert future.remove_done_callback(other) == 1 and future.remove_done_callback(other) == 0
+    assert future.cancel('enough') and not future.cancel() and future.cancelled()
+    try:
+        future.result()
+    except asyncio.CancelledError as error:
+        called.append(error.args)
+    await asyncio.sleep(0)
+    waits.close()
+    assert called == ['not done', ('enough',), True], called
+    return 13";
+    check(Slot::default(), source, 13);
+}
+
+#[test]
+fn the_message_of_a_cancellation_arrives() {
+    let source = "
+import asyncio
+async def main():
+    task = asyncio.create_task(take())
+    await asyncio.sleep(0)
+    task.cancel('why')
+    try:
+        await task
+    except asyncio.CancelledError as error:
+        assert error.args == ('why',), error.args
+        return 14";
+    check(Slot::default(), source, 14);
+}
+
+#[test]
+fn an_exit_of_a_resumed_task_leaves_the_event_loop() {
+    with_runtime(RuntimeOptions::default(), |fixture| {
+        let source = "
+import asyncio
+async def ends():
+    await take()
+    raise SystemExit(3)
+async def main():
+    task = asyncio.create_task(ends())
+    await asyncio.sleep(0)
+    put_later(1)
+    await asyncio.sleep(60)";
+        let error = run(fixture, &Arc::default(), source).unwrap_err();
+        assert!(error.is_instance_of::<pyo3::exceptions::PySystemExit>(fixture.py), "{error}");
+    });
+}
