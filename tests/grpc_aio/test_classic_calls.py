@@ -132,11 +132,13 @@ ENDS = {
     abort_with_ok: (StatusCode.UNKNOWN, ""),
     abort_with_status: NOWHERE,
     set_code: NOWHERE,
+    set_code_and_raise: NOWHERE,
 }
-OUR_ENDS = {
-    abort_with_number: (StatusCode.INVALID_ARGUMENT, "nowhere"),
-    set_code_and_raise: (StatusCode.NOT_FOUND, "Unexpected <class 'ValueError'>: what a value"),
-    raise_at_once: (StatusCode.UNKNOWN, "Unexpected <class 'ValueError'>: what a value"),
+WHERE_IT_RAISED = {
+    "unary_unary": "calling application",
+    "unary_stream": "iterating responses",
+    "stream_unary": "calling application",
+    "stream_stream": "iterating responses",
 }
 
 
@@ -171,12 +173,17 @@ def test_all_kinds_of_ends(serving, kind, end):
         assert outcome(error_of(lambda: answers(begin(served, kind), kind))) == ENDS[end]
 
 
-@pytest.mark.differs("grpcio's two servers have words of their own; both of ours say what those of grpc.aio say")
-@pytest.mark.parametrize("end", OUR_ENDS, ids=lambda end: end.__name__)
 @pytest.mark.parametrize("kind", KINDS)
-def test_ends_that_are_those_of_grpc_aio(serving, kind, end):
-    with serving(handler_of(Ending(end), kind)) as served:
-        assert outcome(error_of(lambda: answers(begin(served, kind), kind))) == OUR_ENDS[end]
+def test_an_exception(serving, kind):
+    with serving(handler_of(Ending(raise_at_once), kind)) as served:
+        said = outcome(error_of(lambda: answers(begin(served, kind), kind)))
+    assert said == (StatusCode.UNKNOWN, f"Exception {WHERE_IT_RAISED[kind]}: what a value")
+
+
+@pytest.mark.differs("grpcio says UNKNOWN for a code that is no StatusCode")
+def test_abort_with_a_number(serving):
+    with serving(handler_of(Ending(abort_with_number), "unary_unary")) as served:
+        assert outcome(error_of(served.unary_unary)) == (StatusCode.INVALID_ARGUMENT, "nowhere")
 
 
 def test_the_metadata_of_abort_with_status(serving):
@@ -209,27 +216,42 @@ def test_initial_metadata_twice(serving):
         try:
             context.send_initial_metadata(INITIAL)
         except Exception as error:
-            raised.append(type(error))
+            raised.append((type(error), str(error)))
         return b""
 
     with serving(unary(handler)) as served:
         served.unary_unary()
-    assert len(raised) == 1
+    assert raised == [(ValueError, "Initial metadata no longer allowed!")]
 
 
-@pytest.mark.differs("grpcio's synchronous server alone says INTERNAL; both of ours say UNKNOWN, as grpc.aio does")
 def test_a_request_that_cannot_be_read(serving):
     def handler(request, context):
         raise AssertionError("there is no request")
 
     with serving(unary(handler, request_deserializer=int)) as served:
-        assert error_of(lambda: served.unary_unary(b"no number")).code() is StatusCode.UNKNOWN
+        said = outcome(error_of(lambda: served.unary_unary(b"no number")))
+    assert said == (StatusCode.INTERNAL, "Exception deserializing request!")
 
 
-@pytest.mark.differs("grpcio's synchronous server alone says INTERNAL; both of ours say UNKNOWN, as grpc.aio does")
+def test_a_request_of_a_stream_that_cannot_be_read(serving):
+    seen = []
+
+    def handler(request_iterator, context):
+        seen.extend(request_iterator)
+        return b""
+
+    methods = grpc.stream_unary_rpc_method_handler(handler, request_deserializer=int)
+    with serving(methods) as served:
+        call = served.channel.stream_unary(METHOD).future(iter([b"1", b"no number", b"3"]), timeout=PATIENCE)
+        said = outcome(error_of(call.result))
+    assert said == (StatusCode.INTERNAL, "Exception deserializing request!")
+    assert seen == [1]
+
+
 def test_a_response_that_cannot_be_written(serving):
     with serving(unary(lambda request, context: None, response_serializer=lambda number: b"%d" % number)) as served:
-        assert error_of(served.unary_unary).code() is StatusCode.UNKNOWN
+        said = outcome(error_of(served.unary_unary))
+    assert said == (StatusCode.INTERNAL, "Failed to serialize response!")
 
 
 def test_an_unknown_method(serving):

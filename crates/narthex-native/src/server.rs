@@ -9,7 +9,7 @@ use narthex_edge::{Bind, Bound as BoundSockets, Serving, TcpOptions};
 use narthex_grpc_json::GrpcJsonLayer;
 use narthex_pyrt::{Runtime, RuntimeOptions};
 use narthex_reactor::Reactor;
-use narthex_servicer::{Hooks, Registry, Servicer, compression_of};
+use narthex_servicer::{Dialect, Hooks, Registry, Servicer, compression_of};
 use narthex_services::{Services, ServingStatus};
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
@@ -67,7 +67,7 @@ impl Server {
     #[pyo3(signature = (
         config, r#loop, app, methods, generic_handlers, services, descriptor_set, *, sockets = None,
         interceptors = Vec::new(), executor = None, maximum_concurrent_rpcs = None, max_send_message = None,
-        compression = None,
+        compression = None, classic = false,
     ))]
     #[expect(
         clippy::too_many_arguments,
@@ -88,6 +88,7 @@ impl Server {
         maximum_concurrent_rpcs: Option<usize>,
         max_send_message: Option<usize>,
         compression: Option<&Bound<'_, PyAny>>,
+        classic: bool,
     ) -> PyResult<Self> {
         let py = r#loop.py();
         let options = RuntimeOptions { executor, ..RuntimeOptions::default() };
@@ -100,6 +101,7 @@ impl Server {
             max_send_message,
             maximum_concurrent_rpcs,
             compression: compression.map(compression_of).transpose()?.unwrap_or_default(),
+            dialect: if classic { Dialect::Classic } else { Dialect::Aio },
         };
         let state = Mutex::default();
         Ok(Self { config, runtime, app, lifespan, registry, calls, services, descriptor_set, sockets, state })

@@ -29,7 +29,7 @@ mod waiting;
 pub use self::attach::attach;
 pub use self::awaitable::{Wait, Waiter, awaitable, ready_none};
 pub use self::block::block_until;
-pub use self::bytes::{to_bytes, to_py};
+pub use self::bytes::{joined, share, to_bytes, to_py};
 pub use self::context::in_context;
 pub use self::error::{exception_text, log_exception};
 pub use self::inbox::Job;

@@ -56,12 +56,14 @@ pub(crate) fn code_of(code: &Bound<'_, PyAny>) -> Code {
     number.map_or(Code::Unknown, Code::from_i32)
 }
 
-/// The details of a status that an exception ends a call with, in grpc.aio's words.
-pub(crate) fn unexpected(py: Python<'_>, error: &PyErr) -> String {
-    let class = error.get_type(py).str().map_or_else(|_| "exception".to_owned(), |class| class.to_string());
-    // An exception whose text cannot be had is still an exception.
-    let text = error.value(py).str().map_or_else(|_| String::new(), |text| text.to_string());
-    format!("Unexpected {class}: {text}")
+/// An exception's text; one whose text cannot be had is still an exception.
+pub(crate) fn text(py: Python<'_>, error: &PyErr) -> String {
+    error.value(py).str().map_or_else(|_| String::new(), |text| text.to_string())
+}
+
+/// Its class, as `str` shows it.
+pub(crate) fn class(py: Python<'_>, error: &PyErr) -> String {
+    error.get_type(py).str().map_or_else(|_| "exception".to_owned(), |class| class.to_string())
 }
 
 /// The bare name of an exception's class.

@@ -21,11 +21,6 @@ pub(crate) fn called(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     function(py, intern!(py, "called"))
 }
 
-/// Calls its second argument with all that its first one, an asynchronous iterator, gives.
-pub(crate) fn streamed(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-    function(py, intern!(py, "streamed"))
-}
-
 fn function<'py>(py: Python<'py>, name: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
     static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
     let module = MODULE.get_or_try_init(py, || {

@@ -26,6 +26,7 @@
 
 mod call;
 mod context;
+mod dialect;
 mod error;
 mod glue;
 mod hooks;
@@ -37,6 +38,7 @@ mod registry;
 mod service;
 
 pub use self::context::compression_of;
+pub use self::dialect::Dialect;
 pub use self::hooks::Hooks;
 pub use self::registry::Registry;
 pub use self::service::{Options, ResponseFuture, Servicer};

@@ -1,5 +1,6 @@
 //! One registered method: its handler, and how its messages become bytes.
 
+use narthex_wire::Pieces;
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -82,8 +83,8 @@ impl Method {
     }
 
     /// What the handler gets for a message.
-    pub(crate) fn deserialize<'py>(&self, py: Python<'py>, message: &[u8]) -> PyResult<Bound<'py, PyAny>> {
-        let message = PyBytes::new(py, message);
+    pub(crate) fn deserialize<'py>(&self, py: Python<'py>, message: &Pieces) -> PyResult<Bound<'py, PyAny>> {
+        let message = narthex_pyrt::joined(py, message.len(), message.iter())?;
         match &self.deserializer {
             Some(deserializer) => deserializer.bind(py).call1((message,)),
             None => Ok(message.into_any()),
@@ -91,10 +92,10 @@ impl Method {
     }
 
     /// Gives `then` the bytes of what the handler returned or wrote.
-    pub(crate) fn serialize<R>(
+    pub(crate) fn serialize<'py, R>(
         &self,
-        message: &Bound<'_, PyAny>,
-        then: impl FnOnce(&[u8]) -> R,
+        message: &Bound<'py, PyAny>,
+        then: impl FnOnce(&Bound<'py, PyBytes>) -> R,
     ) -> PyResult<R> {
         let py = message.py();
         // As in grpc.aio, before the serializer sees it.
@@ -112,10 +113,14 @@ impl Method {
     }
 }
 
-fn bytes_of<R>(message: &Bound<'_, PyAny>, what: &str, then: impl FnOnce(&[u8]) -> R) -> PyResult<R> {
+fn bytes_of<'py, R>(
+    message: &Bound<'py, PyAny>,
+    what: &str,
+    then: impl FnOnce(&Bound<'py, PyBytes>) -> R,
+) -> PyResult<R> {
     match message.cast::<PyBytes>() {
-        Ok(bytes) => Ok(then(bytes.as_bytes())),
-        Err(_) => Ok(then(&narthex_pyrt::to_bytes(message, what)?)),
+        Ok(bytes) => Ok(then(bytes)),
+        Err(_) => Ok(then(&PyBytes::new(message.py(), &narthex_pyrt::to_bytes(message, what)?))),
     }
 }
 
@@ -231,7 +236,7 @@ def handler(function, serializer=None):
         attached(|py| {
             let raw = method(py, "handler(plain)").unwrap();
             let serialize = |method: &Method, value: &std::ffi::CStr| {
-                method.serialize(&py.eval(value, None, None).unwrap(), <[u8]>::to_vec)
+                method.serialize(&py.eval(value, None, None).unwrap(), |bytes| bytes.as_bytes().to_vec())
             };
             assert_eq!(serialize(&raw, c"b'ab'").unwrap(), b"ab");
             assert_eq!(serialize(&raw, c"bytearray(b'ab')").unwrap(), b"ab");

@@ -14,6 +14,7 @@ use narthex_wire::{Body, Encoding, ReadUnary, Status};
 use tower_service::Service;
 
 use crate::call::{Call, Input, resolve, start};
+use crate::dialect::Dialect;
 use crate::hooks::Hooks;
 use crate::method::Method as RegisteredMethod;
 use crate::registry::{Found, Registry};
@@ -29,6 +30,8 @@ pub struct Options {
     pub maximum_concurrent_rpcs: Option<usize>,
     /// What responses are compressed with where the handler does not say otherwise and the client can read it.
     pub compression: Encoding,
+    /// In whose words errors are told.
+    pub dialect: Dialect,
 }
 
 impl Default for Options {
@@ -39,6 +42,7 @@ impl Default for Options {
             max_send_message: None,
             maximum_concurrent_rpcs: None,
             compression: Encoding::Identity,
+            dialect: Dialect::Aio,
         }
     }
 }

@@ -2,9 +2,10 @@
 //!
 //! The boundaries of DATA frames mean nothing. It is *not* an HTTP/2 frame, and not protobuf.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use crate::encoding::Encoding;
+use crate::pieces::Pieces;
 use crate::status::Status;
 
 /// The length of what comes before a message.
@@ -73,28 +74,18 @@ pub fn split_first(data: &mut Bytes) -> Option<(u8, Bytes)> {
 pub struct Decoder {
     encoding: Encoding,
     limit: usize,
-    /// Not yet read, as it came. Only one of the two holds anything.
-    whole: Bytes,
-    /// Not yet read, joined from several pieces.
-    joined: BytesMut,
+    unread: Pieces,
 }
 
 impl Decoder {
     /// A decoder of messages of at most `limit` bytes each.
     pub fn new(encoding: Encoding, limit: usize) -> Self {
-        Self { encoding, limit, whole: Bytes::new(), joined: BytesMut::new() }
+        Self { encoding, limit, unread: Pieces::default() }
     }
 
     /// Adds data. Call [`Decoder::next`] until it gives `None` before adding more, so that only one message is held.
     pub fn push(&mut self, data: Bytes) {
-        if self.joined.is_empty() && self.whole.is_empty() {
-            self.whole = data;
-            return;
-        }
-        if !self.whole.is_empty() {
-            self.joined.extend_from_slice(&std::mem::take(&mut self.whole));
-        }
-        self.joined.extend_from_slice(&data);
+        self.unread.push(data);
     }
 
     /// The next message, or `None` if more data is needed.
@@ -105,18 +96,28 @@ impl Decoder {
     /// decompressed; `RESOURCE_EXHAUSTED` for a message above the limit. The stream cannot be read on after an error.
     #[expect(clippy::should_implement_trait, reason = "an Iterator that ends may not go on, this one may")]
     pub fn next(&mut self) -> Result<Option<Bytes>, Status> {
-        let unread: &[u8] = if self.joined.is_empty() { &self.whole } else { &self.joined };
-        let Some((&[flag, a, b, c, d], rest)) = unread.split_first_chunk::<PREFIX>() else { return Ok(None) };
+        Ok(self.next_pieces()?.map(Pieces::into_bytes))
+    }
+
+    /// The same in the pieces that it came in.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`next`](Self::next).
+    pub fn next_pieces(&mut self) -> Result<Option<Pieces>, Status> {
+        let Some([flag, a, b, c, d]) = self.unread.head() else { return Ok(None) };
         let len = u32::from_be_bytes([a, b, c, d]) as usize;
         self.check(flag, len)?;
-        if rest.len() < len {
+        if self.unread.len() - PREFIX < len {
             return Ok(None);
         }
-        let message = self.take(PREFIX + len).slice(PREFIX..);
-        match flag {
-            0 => Ok(Some(message)),
-            _ => self.encoding.decompress(message, self.limit).map(Some),
+        self.unread.skip(PREFIX);
+        let message = self.unread.split_to(len);
+        if flag == 0 {
+            return Ok(Some(message));
         }
+        let message = self.encoding.decompress(message.into_bytes(), self.limit)?;
+        Ok(Some(message.into()))
     }
 
     /// Checks that the data did not end inside an envelope.
@@ -125,7 +126,7 @@ impl Decoder {
     ///
     /// `INTERNAL` if it did.
     pub fn finish(&self) -> Result<(), Status> {
-        let left = self.whole.len() + self.joined.len();
+        let left = self.unread.len();
         if left == 0 {
             return Ok(());
         }
@@ -155,9 +156,5 @@ impl Decoder {
             )));
         }
         Ok(())
-    }
-
-    fn take(&mut self, len: usize) -> Bytes {
-        if self.joined.is_empty() { self.whole.split_to(len) } else { self.joined.split_to(len).freeze() }
     }
 }

@@ -13,6 +13,7 @@ use crate::code::Code;
 use crate::encoding::Encoding;
 use crate::envelope::{self, Decoder};
 use crate::names;
+use crate::pieces::Pieces;
 use crate::status::Status;
 
 /// Reads a body that must hold exactly one message, of at most `limit` bytes, and gives it decompressed.
@@ -27,15 +28,16 @@ use crate::status::Status;
 ///
 /// Dropping the future drops the body.
 pub async fn read_unary(body: Body, headers: &HeaderMap, limit: usize) -> Result<Bytes, Status> {
-    ReadUnary::new(body, headers, limit)?.await
+    Ok(ReadUnary::new(body, headers, limit)?.await?.into_bytes())
 }
 
-/// [`read_unary`] as a future with a name, for futures that are written by hand.
+/// [`read_unary`] as a future with a name, for futures that are written by hand; it gives the message in the pieces that it came
+/// in.
 #[derive(Debug)]
 pub struct ReadUnary {
     body: Body,
     decoder: Decoder,
-    message: Option<Bytes>,
+    message: Option<Pieces>,
 }
 
 impl ReadUnary {
@@ -51,7 +53,7 @@ impl ReadUnary {
 
     fn take(&mut self, data: Bytes) -> Result<(), Status> {
         self.decoder.push(data);
-        while let Some(next) = self.decoder.next()? {
+        while let Some(next) = self.decoder.next_pieces()? {
             if self.message.replace(next).is_some() {
                 return Err(Status::unimplemented(
                     "more than one message was sent to a method that takes one",
@@ -61,7 +63,7 @@ impl ReadUnary {
         Ok(())
     }
 
-    fn finish(&mut self) -> Result<Bytes, Status> {
+    fn finish(&mut self) -> Result<Pieces, Status> {
         self.decoder.finish()?;
         self.message
             .take()
@@ -70,7 +72,7 @@ impl ReadUnary {
 }
 
 impl Future for ReadUnary {
-    type Output = Result<Bytes, Status>;
+    type Output = Result<Pieces, Status>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         while let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) {

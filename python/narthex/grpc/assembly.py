@@ -35,6 +35,7 @@ class Assembly:
         options: ChannelArguments,
         maximum_concurrent_rpcs: int | None,
         compression: Compression,
+        classic: bool = False,
     ) -> None:
         from narthex import _native
 
@@ -53,6 +54,8 @@ class Assembly:
         self._interceptors = tuple(interceptors)
         self._maximum_concurrent_rpcs = maximum_concurrent_rpcs
         self._compression = compression
+        # Whose words errors have: those of grpc.server, or of grpc.aio.server.
+        self._classic = classic
 
     def add_port(self, address: str, credentials: Any) -> int:
         """Claims an address; 1 for a UNIX socket, as in grpc."""
@@ -87,6 +90,7 @@ class Assembly:
             maximum_concurrent_rpcs=self._maximum_concurrent_rpcs,
             max_send_message=self._arguments.max_send_message,
             compression=self._compression,
+            classic=self._classic,
         )
         problems = [Problem(*problem) for problem in server.prepare()]
         if problems:

@@ -45,6 +45,7 @@ def server(
         options=options or (),
         maximum_concurrent_rpcs=maximum_concurrent_rpcs,
         compression=compression,
+        classic=True,
     )
     return Server(assembly)
 

@@ -27,7 +27,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::PyTuple;
 
 pub(crate) use self::draft::{Abort, Draft};
-pub(crate) use self::reply::{Reply, set_status};
+pub(crate) use self::reply::{Reply, failed, set_status};
 pub(crate) use self::requests::{Received, Requests};
 pub(crate) use self::resolve::resolve;
 pub(crate) use self::sending::Waiting;
@@ -339,16 +339,17 @@ impl Call {
         Standing { progress, code, abort: abort.map(|abort| PyErr::from_value(abort.into_bound(py))) }
     }
 
-    /// Whether the handler may still send something, as grpc.aio decides it.
+    /// Where the call stands, for a handler that would send something. That its client is gone is not an error yet, as in
+    /// grpc.aio.
     ///
     /// # Errors
     ///
     /// The very `AbortError` of an earlier abort, or `UsageError` when the call has ended.
-    pub(crate) fn check_open(&self, py: Python<'_>) -> PyResult<()> {
+    pub(crate) fn check_open(&self, py: Python<'_>) -> PyResult<Progress> {
         match self.standing(py) {
             Standing { abort: Some(abort), .. } => Err(abort),
             Standing { progress: Progress::Answered, .. } => Err(usage_error(py, "RPC already finished.")),
-            Standing { .. } => Ok(()),
+            Standing { progress, .. } => Ok(progress),
         }
     }
 

@@ -48,14 +48,21 @@ impl Outgoing {
         self.size == 0
     }
 
-    /// Adds a message as it is.
-    pub(crate) fn push(&mut self, message: &[u8]) {
-        if message.len() >= ALONE {
-            return self.push_envelope(envelope::encode(message));
-        }
-        self.joined.extend_from_slice(&envelope::prefix(message.len(), false));
-        self.joined.extend_from_slice(message);
+    /// Adds a message as it is: a copy of it, or, if it is large, what `share` gives without copying.
+    pub(crate) fn push(&mut self, message: &[u8], share: impl FnOnce() -> Bytes) {
         self.size += envelope::PREFIX + message.len();
+        self.joined.extend_from_slice(&envelope::prefix(message.len(), false));
+        if Self::is_alone(message) {
+            self.pieces.push_back(self.joined.split().freeze());
+            self.pieces.push_back(share());
+        } else {
+            self.joined.extend_from_slice(message);
+        }
+    }
+
+    /// Whether a message is a piece of its own.
+    pub(crate) fn is_alone(message: &[u8]) -> bool {
+        message.len() >= ALONE
     }
 
     /// Adds a message in its envelope.
@@ -114,13 +121,14 @@ mod tests {
     fn small_messages_are_joined_and_large_ones_stand_alone_in_their_order() {
         let mut outgoing = Outgoing::default();
         assert!(outgoing.is_empty());
-        outgoing.push(b"a");
-        outgoing.push(b"bc");
-        outgoing.push(&[7; ALONE]);
+        outgoing.push(b"a", || unreachable!("it is small"));
+        outgoing.push(b"bc", || unreachable!("it is small"));
+        let large = Bytes::from_static(&[7; ALONE]);
+        outgoing.push(&large, || large.clone());
         outgoing.push_envelope(envelope::encode(b"d"));
         assert!(!outgoing.is_one_piece());
-        assert_eq!(outgoing.take().unwrap(), &b"\0\0\0\0\x01a\0\0\0\0\x02bc"[..]);
-        assert_eq!(outgoing.take().unwrap(), envelope::encode(&[7; ALONE]));
+        assert_eq!(outgoing.take().unwrap(), &b"\0\0\0\0\x01a\0\0\0\0\x02bc\0\0\0\x40\0"[..]);
+        assert_eq!(outgoing.take().unwrap().as_ptr(), large.as_ptr());
         assert!(outgoing.is_one_piece());
         assert_eq!(outgoing.take().unwrap(), envelope::encode(b"d"));
         assert_eq!(outgoing.take(), None);
@@ -130,8 +138,10 @@ mod tests {
     #[test]
     fn what_waits_is_bounded_but_for_the_last_message() {
         let mut outgoing = Outgoing::default();
-        outgoing.push(&vec![0; FULL - 1]);
+        let large = Bytes::from(vec![0; FULL - 1]);
+        outgoing.push(&large, || large.clone());
         assert!(!outgoing.has_room() && outgoing.writers().is_none());
+        outgoing.take();
         outgoing.take();
         assert!(outgoing.has_room() && outgoing.writers().is_some());
     }

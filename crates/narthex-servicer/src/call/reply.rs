@@ -8,13 +8,15 @@ use narthex_wire::{Body, Code, Status, names, unary_response};
 use pyo3::prelude::*;
 
 use super::{Call, Progress};
-use crate::error::{class_name, is_rpc_error, unexpected};
+use crate::dialect::Doing;
+use crate::error::{class_name, is_rpc_error};
 use crate::method::Method;
 
 /// The end of a response: all of it, where nothing was sent before.
 pub(crate) struct Reply {
     pub(super) initial: HeaderMap,
-    /// The envelope of a response that is one message; `None` where the status says it all, or the messages streamed.
+    /// The envelope of a response that is one message; `None` where the status says it all, or the messages went
+    /// out, or will, by themselves.
     pub(super) message: Option<Bytes>,
     pub(super) trailers: HeaderMap,
 }
@@ -43,10 +45,16 @@ impl From<Status> for Reply {
 }
 
 /// The reply to what the handler did; `None` where the call has ended before.
-pub(super) fn finish(py: Python<'_>, call: &Call, method: &Method, outcome: Outcome<'_>) -> Option<Reply> {
+pub(super) fn finish(
+    py: Python<'_>,
+    call: &Call,
+    method: &Method,
+    doing: Doing,
+    outcome: Outcome<'_>,
+) -> Option<Reply> {
     match outcome {
         Outcome::Returned(value) => returned(call, method, &value),
-        Outcome::Raised(error) => raised(py, call, &error),
+        Outcome::Raised(error) => raised(py, call, doing, &error),
         Outcome::Cancelled => Some(status(call, Code::Cancelled, "the servicer method was cancelled")),
     }
 }
@@ -71,14 +79,14 @@ fn returned(call: &Call, method: &Method, value: &Bound<'_, PyAny>) -> Option<Re
         Ok(Ok(envelope)) => Some(call.with_draft(|draft| {
             let mut initial = draft.take_unsent_initial().unwrap_or_default();
             draft.declare_encoding(&mut initial);
-            Reply { initial, message: Some(envelope), trailers: draft.take_trailers(Code::Ok, None) }
+            Reply { initial, message: envelope, trailers: draft.take_trailers(Code::Ok, None) }
         })),
         Ok(Err(refused)) => Some(status(call, refused.code(), refused.message())),
-        Err(error) => raised(py, call, &error),
+        Err(error) => raised(py, call, Doing::Serializing, &error),
     }
 }
 
-fn raised(py: Python<'_>, call: &Call, error: &PyErr) -> Option<Reply> {
+fn raised(py: Python<'_>, call: &Call, doing: Doing, error: &PyErr) -> Option<Reply> {
     let standing = call.standing(py);
     match standing.abort {
         Some(abort) if abort.value(py).is(error.value(py)) => None,
@@ -88,18 +96,24 @@ fn raised(py: Python<'_>, call: &Call, error: &PyErr) -> Option<Reply> {
         }
         // How reading tells a synchronous handler that its client is gone.
         None if standing.progress == Progress::Cancelled && is_rpc_error(py, error) => None,
-        None => Some(failed(py, call, error)),
+        None => Some(failed(py, call, doing, error)),
     }
 }
 
 /// Logs an exception that no abort explains and makes a reply of it. A code that the handler had set stays.
-pub(super) fn failed(py: Python<'_>, call: &Call, error: &PyErr) -> Reply {
+pub(crate) fn failed(py: Python<'_>, call: &Call, doing: Doing, error: &PyErr) -> Reply {
     log(py, call, error);
-    let code = match call.with_draft(|draft| draft.code()) {
-        Code::Ok => Code::Unknown,
-        code => code,
-    };
-    status(call, code, &unexpected(py, error))
+    let dialect = call.host.options.dialect;
+    let details = dialect.details(py, doing, error);
+    call.with_draft(|draft| {
+        let code = if draft.code() == Code::Ok { dialect.code(doing) } else { draft.code() };
+        let own = dialect.prefers_the_handlers_details() && draft.details.is_some();
+        Reply {
+            initial: draft.take_unsent_initial().unwrap_or_default(),
+            message: None,
+            trailers: draft.take_trailers(code, (!own).then_some(&*details)),
+        }
+    })
 }
 
 fn log(py: Python<'_>, call: &Call, error: &PyErr) {

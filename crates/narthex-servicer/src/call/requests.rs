@@ -6,11 +6,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use bytes::Bytes;
 use http_body::Body as _;
 use narthex_pyrt::{Receivers, Waiter};
 use narthex_wire::envelope::Decoder;
-use narthex_wire::{Body, Status};
+use narthex_wire::{Body, Pieces, Status};
 use parking_lot::Mutex;
 
 /// The request's side of a call whose requests stream.
@@ -34,7 +33,7 @@ enum Reader {
 
 /// What there is to read.
 pub(crate) enum Received {
-    Message(Bytes),
+    Message(Pieces),
     /// The client has sent all there is.
     End,
     /// It has sent what cannot be read, or is gone.
@@ -103,10 +102,10 @@ impl Reader {
     }
 }
 
-fn next(body: &mut Body, decoder: &mut Decoder, waker: &Waker) -> Poll<Result<Option<Bytes>, Status>> {
+fn next(body: &mut Body, decoder: &mut Decoder, waker: &Waker) -> Poll<Result<Option<Pieces>, Status>> {
     let mut cx = Context::from_waker(waker);
     loop {
-        match decoder.next() {
+        match decoder.next_pieces() {
             Ok(None) => {}
             found => return Poll::Ready(found),
         }

@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 
 use super::reply::{failed, status};
 use super::{Call, Ending, Progress};
+use crate::dialect::Doing;
 use crate::interception::Interception;
 use crate::registry::details;
 
@@ -95,7 +96,7 @@ impl Resolving {
                 call.resolved(method);
             }
             Ok(None) => call.answer(Status::unimplemented("Method not found!").into()),
-            Err(error) => call.answer(failed(py, call, &error)),
+            Err(error) => call.answer(failed(py, call, Doing::Finding, &error)),
         }
     }
 }

@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use bytes::Bytes;
-use narthex_pyrt::Waiter;
+use narthex_pyrt::{Waiter, share};
 use narthex_wire::encoding::Accepted;
 use narthex_wire::{Encoding, Status, envelope, names};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
+use super::outgoing::Outgoing;
 use super::{Call, Draft, Progress};
 
 /// Who waits for room.
@@ -27,35 +30,46 @@ impl Call {
         self.with_draft(|draft| draft.set_encoding(encoding));
     }
 
-    /// A message in its envelope.
+    /// The only message in its envelope; `None` for a large one, which goes out as those of a stream do, without being copied.
     ///
     /// # Errors
     ///
     /// `RESOURCE_EXHAUSTED` for one that is larger than messages may be.
-    pub(crate) fn seal(&self, message: &[u8]) -> Result<Bytes, Status> {
-        self.check_size(message.len())?;
-        Ok(envelope::encode_compressed(self.with_draft(Draft::next_encoding), message))
+    pub(crate) fn seal(&self, message: &Bound<'_, PyBytes>) -> Result<Option<Bytes>, Status> {
+        let bytes = message.as_bytes();
+        self.check_size(bytes.len())?;
+        let encoding = self.with_draft(Draft::next_encoding);
+        if encoding == Encoding::Identity && Outgoing::is_alone(bytes) {
+            self.state.lock().outgoing.push(bytes, || share(message));
+            return Ok(None);
+        }
+        Ok(Some(envelope::encode_compressed(encoding, bytes)))
     }
 
-    /// Sends one message of a stream. The handler should wait for [room](Self::poll_room) before the next one.
-    pub(crate) fn send(self: &Arc<Self>, message: &[u8]) {
-        if let Err(status) = self.check_size(message.len()) {
-            return self.fail(status);
+    /// Sends one message of a stream; whether the next may follow at once. Otherwise the handler waits for
+    /// [room](Self::poll_room).
+    pub(crate) fn send(self: &Arc<Self>, message: &Bound<'_, PyBytes>) -> bool {
+        let bytes = message.as_bytes();
+        if let Err(status) = self.check_size(bytes.len()) {
+            self.fail(status);
+            return false;
         }
         let mut state = self.state.lock();
         let encoding = state.draft.next_encoding();
         if encoding == Encoding::Identity {
-            state.outgoing.push(message);
+            state.outgoing.push(bytes, || share(message));
         } else {
             drop(state);
-            let envelope = envelope::encode_compressed(encoding, message);
+            let envelope = envelope::encode_compressed(encoding, bytes);
             state = self.state.lock();
             state.outgoing.push_envelope(envelope);
         }
         state.draft.begin();
+        let goes_on = state.progress == Progress::Open && state.outgoing.has_room();
         let waker = state.waker.take();
         drop(state);
         waker.into_iter().for_each(Waker::wake);
+        goes_on
     }
 
     fn check_size(&self, len: usize) -> Result<(), Status> {

@@ -2,22 +2,22 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use narthex_pyrt::{Job, Outcome, Role, Runtime, block_until, in_context};
-use narthex_wire::Status;
+use narthex_wire::{Pieces, Status};
 use pyo3::intern;
 use pyo3::prelude::*;
 
 use super::reply::{failed, finish};
 use super::{Call, Ending, Progress, Waiting, on_lane};
-use crate::context::{RequestIterator, RequestStream, ServicerContext, SyncServicerContext, Writer};
+use crate::context::{RequestIterator, RequestStream, Responses, ServicerContext, SyncServicerContext};
+use crate::dialect::Doing;
 use crate::glue;
 use crate::method::{Kind, Method};
 
 /// What a handler gets first.
 pub(crate) enum Input {
     /// Its request.
-    Message(Bytes),
+    Message(Pieces),
     /// An iterator over its requests.
     Stream,
 }
@@ -52,34 +52,30 @@ impl Job for Incoming {
         call.host.hooks.run_async(py);
         let context = match ServicerContext::make(py, &call) {
             Ok(context) => context,
-            Err(error) => return call.answer(failed(py, &call, &error)),
+            Err(error) => return call.answer(failed(py, &call, Doing::Calling, &error)),
         };
         let request = match &input {
             Input::Message(message) => method.deserialize(py, message),
             Input::Stream => RequestStream::make(py, &call, &method),
         };
         drop(input);
-        let called = request.and_then(|request| method.handler(py).call1((request, &context)));
+        let mut doing = Doing::Deserializing;
+        let called = request.and_then(|request| {
+            doing = Doing::Calling;
+            method.handler(py).call1((request, &context))
+        });
         let coroutine = called.and_then(|called| match method.kind {
-            Kind::Generator if method.cardinality.response_streaming => streamed(&call, &method, &called),
+            Kind::Generator if method.cardinality.response_streaming => {
+                Responses::make(&call, &method, &called)
+            }
             _ => Ok(called),
         });
-        let done = Done { ending, method, context: context.unbind(), at: Place::Loop };
+        let done = Done { ending, method, context: context.unbind(), at: Place::Loop, doing };
         match coroutine {
             Ok(coroutine) => done.follow(&call, runtime, &coroutine),
             Err(error) => done.end(py, Outcome::Raised(error)),
         }
     }
-}
-
-/// The coroutine that writes what an asynchronous iterator gives.
-fn streamed<'py>(
-    call: &Arc<Call>,
-    method: &Arc<Method>,
-    responses: &Bound<'py, PyAny>,
-) -> PyResult<Bound<'py, PyAny>> {
-    let py = responses.py();
-    glue::streamed(py)?.call1((responses, Writer::make(py, call, method)?))
 }
 
 /// What a handler on a lane has come to.
@@ -96,15 +92,16 @@ impl Incoming {
         call.host.hooks.run_sync(py);
         let context = match SyncServicerContext::make(py, &call) {
             Ok(context) => context,
-            Err(error) => return call.answer(failed(py, &call, &error)),
+            Err(error) => return call.answer(failed(py, &call, Doing::Calling, &error)),
         };
+        let mut doing = Doing::Deserializing;
         let handled = call
             .surroundings(py)
-            .and_then(|surroundings| in_context(&surroundings, || self.handle(&call, &context)))
+            .and_then(|surroundings| in_context(&surroundings, || self.handle(&call, &context, &mut doing)))
             .flatten();
         call.runtime().end_if_forked(py, handled.as_ref().err());
         let Self { ending, method, .. } = self;
-        let done = Done { ending, method, context: context.unbind(), at: Place::Lane };
+        let done = Done { ending, method, context: context.unbind(), at: Place::Lane, doing };
         match handled {
             Ok(Handled::Awaitable(awaitable)) => {
                 // The rest runs on the loop; what the hook looks after on this thread is not used there.
@@ -116,13 +113,19 @@ impl Incoming {
         }
     }
 
-    fn handle<'py>(&self, call: &Arc<Call>, context: &Bound<'py, PyAny>) -> PyResult<Handled<'py>> {
+    fn handle<'py>(
+        &self,
+        call: &Arc<Call>,
+        context: &Bound<'py, PyAny>,
+        doing: &mut Doing,
+    ) -> PyResult<Handled<'py>> {
         let py = context.py();
         let method = &self.method;
         let request = match &self.input {
             Input::Message(message) => method.deserialize(py, message)?,
             Input::Stream => RequestIterator::make(py, call, method)?,
         };
+        *doing = Doing::Calling;
         let returned = method.handler(py).call1((request, context))?;
         if has(&returned, "__await__")? {
             return Ok(Handled::Awaitable(returned));
@@ -131,21 +134,31 @@ impl Incoming {
             return Ok(Handled::Returned(returned));
         }
         if has(&returned, "__aiter__")? {
-            return streamed(call, method, &returned).map(Handled::Awaitable);
+            return Responses::make(call, method, &returned).map(Handled::Awaitable);
         }
-        send_all(call, method, &returned)?;
+        send_all(call, method, &returned, doing)?;
         Ok(Handled::Returned(py.None().into_bound(py)))
     }
 }
 
 /// Sends what an iterator gives, until it ends or its client is gone; one that is not taken to its end is closed.
-fn send_all(call: &Arc<Call>, method: &Method, responses: &Bound<'_, PyAny>) -> PyResult<()> {
+fn send_all(
+    call: &Arc<Call>,
+    method: &Method,
+    responses: &Bound<'_, PyAny>,
+    doing: &mut Doing,
+) -> PyResult<()> {
     let py = responses.py();
+    *doing = Doing::Iterating;
     let iterator = responses.try_iter()?;
     for response in &iterator {
         let response = response?;
-        if call.progress() == Progress::Open {
-            method.serialize(&response, |message| call.send(message))?;
+        *doing = Doing::Serializing;
+        let goes_on =
+            call.progress() == Progress::Open && method.serialize(&response, |message| call.send(message))?;
+        *doing = Doing::Iterating;
+        if goes_on {
+            continue;
         }
         let room = block_until(py, |waker| call.poll_room(Waiting::Thread(waker)));
         if room != Progress::Open {
@@ -176,6 +189,8 @@ struct Done {
     method: Arc<Method>,
     context: Py<PyAny>,
     at: Place,
+    /// What it was that raised, if something has.
+    doing: Doing,
 }
 
 impl Done {
@@ -192,7 +207,7 @@ impl Done {
 
     fn end(self, py: Python<'_>, outcome: Outcome<'_>) {
         let Some(call) = self.ending.0.clone() else { return };
-        let reply = finish(py, &call, &self.method, outcome);
+        let reply = finish(py, &call, &self.method, self.doing, outcome);
         match self.at {
             Place::Loop => call.host.hooks.run_async(py),
             Place::Lane => call.host.hooks.run_sync(py),

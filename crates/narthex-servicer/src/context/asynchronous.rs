@@ -125,7 +125,7 @@ struct Read(NextRequest);
 impl Wait for Read {
     fn poll(&self, py: Python<'_>, waiter: Option<&Arc<Waiter>>) -> Option<PyResult<Py<PyAny>>> {
         match self.0.call.check_open(py) {
-            Ok(()) => self.0.poll(py, waiter),
+            Ok(_) => self.0.poll(py, waiter),
             Err(error) => Some(Err(error)),
         }
     }

@@ -7,6 +7,7 @@ mod asynchronous;
 mod compression;
 mod identity;
 mod request;
+mod responses;
 mod state;
 mod streams;
 mod sync;
@@ -16,17 +17,19 @@ use std::time::Instant;
 
 use narthex_pyrt::log_exception;
 use narthex_wire::Code;
-use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 
 pub(crate) use self::asynchronous::ServicerContext;
 pub use self::compression::encoding as compression_of;
+pub(crate) use self::responses::Responses;
 use self::state::RpcState;
-pub(crate) use self::streams::{RequestIterator, RequestStream, Writer};
+pub(crate) use self::streams::{RequestIterator, RequestStream};
 pub(crate) use self::sync::SyncServicerContext;
 use crate::call::{Abort, Call, Draft, Progress, set_status};
+use crate::dialect::Dialect;
 use crate::error::{abort_error, code_of, usage_error};
 use crate::metadata;
 use crate::peer::peer;
@@ -196,10 +199,12 @@ fn send_initial_metadata(py: Python<'_>, call: &Call, metadata: &Bound<'_, PyAny
     let sent = metadata::from_python(metadata)?;
     if call.with_draft(|draft| draft.set_initial(sent.headers)) {
         call.begin();
-        Ok(())
-    } else {
-        Err(usage_error(py, "Send initial metadata failed: already sent"))
+        return Ok(());
     }
+    Err(match call.host.options.dialect {
+        Dialect::Aio => usage_error(py, "Send initial metadata failed: already sent"),
+        Dialect::Classic => PyValueError::new_err("Initial metadata no longer allowed!"),
+    })
 }
 
 /// What `abort` takes.

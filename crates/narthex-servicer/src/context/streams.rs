@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::task::Poll;
 
-use narthex_pyrt::{Wait, Waiter, awaitable, block_until, ready_none};
+use narthex_pyrt::{Wait, Waiter, awaitable, block_until};
 use pyo3::exceptions::PyStopAsyncIteration;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
-use crate::call::{Call, Progress, Received, Requests, Waiting};
+use crate::call::{Call, Progress, Received, Requests, Waiting, failed};
+use crate::dialect::{Dialect, Doing};
 use crate::error::{cancelled_error, rpc_error};
 use crate::method::Method;
 
@@ -112,7 +113,13 @@ impl RequestIterator {
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let Some(requests) = self.call.requests() else { return Ok(None) };
         match block_until(py, |waker| Requests::poll_next(requests, waker)) {
-            Received::Message(message) => self.method.deserialize(py, &message).map(Some),
+            Received::Message(message) => match self.method.deserialize(py, &message) {
+                Err(error) if self.call.host.options.dialect == Dialect::Classic => {
+                    self.call.answer(failed(py, &self.call, Doing::Deserializing, &error));
+                    Ok(None)
+                }
+                deserialized => deserialized.map(Some),
+            },
             Received::End => Ok(None),
             Received::Failed(status) => {
                 self.call.fail(status);
@@ -130,38 +137,7 @@ impl RequestIterator {
     }
 }
 
-/// What the responses of an asynchronous generator are given to, one by one.
-#[pyclass(frozen, module = "narthex._native")]
-pub(crate) struct Writer {
-    call: Arc<Call>,
-    method: Arc<Method>,
-}
-
-impl Writer {
-    pub(crate) fn make<'py>(
-        py: Python<'py>,
-        call: &Arc<Call>,
-        method: &Arc<Method>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let writer = Self { call: Arc::clone(call), method: Arc::clone(method) };
-        Ok(Bound::new(py, writer)?.into_any())
-    }
-}
-
-#[pymethods]
-impl Writer {
-    /// Sends the message now; what it gives is awaited until there is room for the next.
-    fn __call__<'py>(&self, message: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        let py = message.py();
-        send(py, &self.call, &self.method, message)?;
-        match self.call.poll_room(Waiting::Nobody) {
-            Poll::Ready(Progress::Open) => ready_none(py),
-            _ => awaitable(py, self.call.runtime(), Room(Arc::clone(&self.call))),
-        }
-    }
-}
-
-/// Sends one message of a stream.
+/// Sends one message of a stream; whether the next may follow at once.
 ///
 /// # Errors
 ///
@@ -171,9 +147,8 @@ pub(super) fn send(
     call: &Arc<Call>,
     method: &Method,
     message: &Bound<'_, PyAny>,
-) -> PyResult<()> {
-    call.check_open(py)?;
-    if call.progress() != Progress::Open {
+) -> PyResult<bool> {
+    if call.check_open(py)? == Progress::Cancelled {
         return Err(cancelled_error());
     }
     method.serialize(message, |message| call.send(message))
