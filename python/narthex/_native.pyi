@@ -124,6 +124,12 @@ class Server:
         The exit code is 0, or ``early_code`` where nothing is served yet.
         """
 
+    def limit_stop_on(self, signals: Sequence[int], timeout: float) -> None:
+        """Has each of these signals do that as well, also where Python does not get to its own handler of it, which is in place.
+
+        Where nothing is served yet, the exit code is what shells make of the signal.
+        """
+
     def set_health(self, service: str, status: int) -> None:
         """Sets what health tells of a service; nothing before ``prepare`` and after ``close``."""
 

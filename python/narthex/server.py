@@ -18,7 +18,7 @@ from narthex.django import connections
 from narthex.exceptions import Problem, StartupError
 from narthex.grpc import descriptors, health
 from narthex.logs import ERRORS, LOGGER
-from narthex.signals import Interrupted, Signals
+from narthex.signals import SIGNALS, Interrupted, Signals
 from narthex.startup import Loaded
 
 if TYPE_CHECKING:
@@ -65,6 +65,8 @@ def serve(options: Options, problems: list[Problem]) -> int:
         server = _prepare(options, loop, loaded, problems)
         try:
             signals.watch(loop, lambda: server.limit_stop(options.config.graceful_timeout, signals.exit_code))
+            # Python's handlers are in place: now what hears of a signal before them, and where they are not called.
+            server.limit_stop_on(SIGNALS, options.config.graceful_timeout)
             code, finished = drive(loop, server, loop.create_task(_run(server, options, signals)))
         finally:
             server.close()

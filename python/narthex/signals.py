@@ -15,7 +15,8 @@ from collections.abc import Callable, Generator
 from types import FrameType
 from typing import Any, Final, Self
 
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+"""Those that ask for a stop."""
 _EXIT_SIGNALLED: Final = 128
 
 
@@ -36,7 +37,7 @@ class Signals:
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._on_signal) for number in _SIGNALS}
+        self._before = {number: signal.signal(number, self._on_signal) for number in SIGNALS}
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -69,7 +70,7 @@ class Signals:
 
         ``stopping`` is called by the first one at once, also where the loop is kept from noticing.
         """
-        for number in _SIGNALS:
+        for number in SIGNALS:
             loop.add_signal_handler(number, self._ask, signal.Signals(number))
             # Again: the loop has put its own in the place, and the user's code may have done so.
             signal.signal(number, self._on_signal)

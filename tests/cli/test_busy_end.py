@@ -106,7 +106,7 @@ def test_a_stop_while_a_handler_blocks_lets_it_finish(start, get, events, tmp_pa
     assert lines(events) == ["shutdown", "at exit"]
 
 
-@pytest.mark.parametrize("how", ["spins", "sleeps"])
+@pytest.mark.parametrize("how", ["spins", "sleeps", "sleeps%20deaf"])
 def test_a_handler_that_never_returns_does_not_keep_the_process(start, get, events, how):
     with start("--graceful-timeout", "200ms") as server:
         get(server, f"/never-returns?how={how}")

@@ -13,6 +13,8 @@ from narthex import server
 from narthex.config import Config, Options
 from narthex.exceptions import Problem, StartupError
 
+LIMITED = "limit 7 on ['SIGINT', 'SIGTERM']"
+
 
 class Native(types.ModuleType):
     """Plays ``narthex._native``; ``events`` is what was asked of it, in order."""
@@ -41,6 +43,9 @@ class Native(types.ModuleType):
             def serve(self):
                 native.events.append("serve")
                 self.loop.call_soon(os.kill, os.getpid(), signal.SIGTERM)
+
+            def limit_stop_on(self, signals, timeout):
+                native.events.append(f"limit {timeout:g} on {[number.name for number in signals]}")
 
             def limit_stop(self, timeout, early_code):
                 native.events.append(f"limit {timeout:g} {early_code}")
@@ -94,7 +99,16 @@ def options(tmp_path):
 def test_life(native, options, loop, capsys):
     fake = native()
     assert server.serve(options(loop=loop), []) == 0
-    assert fake.events == ["logging info", "prepare", "startup", "serve", "limit 7 143", "shutdown 7", "close"]
+    assert fake.events == [
+        "logging info",
+        "prepare",
+        LIMITED,
+        "startup",
+        "serve",
+        "limit 7 143",
+        "shutdown 7",
+        "close",
+    ]
     config, made_on, app, methods, generic, services, descriptors, interceptors = fake.made
     assert config == Config(graceful_timeout=7)
     assert type(made_on).__module__.partition(".")[0] == loop
@@ -158,7 +172,7 @@ def test_all_problems_are_told_together(native, options):
 def test_failed_lifespan(native, options, capsys):
     fake = native(startup=failing)
     assert server.serve(options(), []) == 3
-    assert fake.events == ["logging info", "prepare", "startup", "close"]
+    assert fake.events == ["logging info", "prepare", LIMITED, "startup", "close"]
     assert "ERROR:    The application's lifespan startup failed: no database" in capsys.readouterr().err
 
 

@@ -10,6 +10,7 @@ mod logging;
 mod schema;
 mod server;
 mod shutdown;
+mod signals;
 mod sockets;
 mod stack;
 mod tls;

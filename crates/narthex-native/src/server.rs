@@ -19,9 +19,13 @@ use pyo3::types::PyMapping;
 use crate::config::{Config, Problem};
 use crate::exposure::Exposure;
 use crate::schema::Schema;
-use crate::shutdown::{End, drain, leave_a_stuck_loop};
+use crate::shutdown::{End, StopLimit, drain};
+use crate::signals::Ear;
 use crate::sockets::{self, Sockets};
 use crate::stack::{self, Parts};
+
+/// What shells add to the number of a signal that ended a process.
+const SIGNALLED: i32 = 128;
 
 /// A server; see python/narthex/server.py for who calls what.
 #[pyclass(frozen, weakref, module = "narthex._native")]
@@ -36,7 +40,8 @@ pub(crate) struct Server {
     descriptor_set: Vec<u8>,
     /// Claimed before; what the configuration names is added to it.
     sockets: Option<Py<Sockets>>,
-    state: Mutex<State>,
+    stop_limit: Arc<StopLimit>,
+    state: Arc<Mutex<State>>,
 }
 
 #[derive(Default)]
@@ -46,6 +51,13 @@ enum State {
     Prepared(Box<Prepared>),
     Serving(Box<Active>),
     Closed,
+}
+
+impl State {
+    /// What the process ends with, `early` where nothing is served yet.
+    const fn exit_code(&self, early: i32) -> i32 {
+        if matches!(self, Self::Serving(_)) { 0 } else { early }
+    }
 }
 
 /// A server that accepts, or drains.
@@ -103,8 +115,21 @@ impl Server {
             compression: compression.map(compression_of).transpose()?.unwrap_or_default(),
             dialect: if classic { Dialect::Classic } else { Dialect::Aio },
         };
-        let state = Mutex::default();
-        Ok(Self { config, runtime, app, lifespan, registry, calls, services, descriptor_set, sockets, state })
+        let stop_limit = StopLimit::new(Arc::clone(&runtime), lifespan.clone());
+        let state = Arc::default();
+        Ok(Self {
+            config,
+            runtime,
+            app,
+            lifespan,
+            registry,
+            calls,
+            services,
+            descriptor_set,
+            sockets,
+            stop_limit,
+            state,
+        })
     }
 
     /// Builds the routes and binds the sockets; returns every problem.
@@ -171,8 +196,7 @@ impl Server {
             }
             _ => None,
         };
-        let timeout = Duration::try_from_secs_f64(timeout).unwrap_or(Duration::MAX);
-        let end = End::new(answer.clone().unbind(), self.lifespan.clone(), timeout);
+        let end = End::new(answer.clone().unbind(), self.lifespan.clone(), seconds(timeout));
         self.runtime.reactor().spawn(drain(Arc::clone(&self.runtime), serving, end)).detach();
         Ok(answer)
     }
@@ -180,10 +204,23 @@ impl Server {
     /// A stop was asked for: ends the process once the time for it is over and Python does not come back to the event loop,
     /// with `early_code` where nothing is served yet.
     fn limit_stop(&self, timeout: f64, early_code: i32) {
-        let code = if matches!(&*self.state.lock(), State::Serving(_)) { 0 } else { early_code };
-        let timeout = Duration::try_from_secs_f64(timeout).unwrap_or(Duration::MAX);
-        let guard = leave_a_stuck_loop(Arc::clone(&self.runtime), self.lifespan.clone(), timeout, code);
-        self.runtime.reactor().spawn(guard).detach();
+        self.stop_limit.begin(seconds(timeout), self.state.lock().exit_code(early_code));
+    }
+
+    /// Has each of these signals limit the stop as `limit_stop` does, also while Python does not get to its own handlers, which have
+    /// to be in place already. Where nothing is served yet, the exit code is what shells make of the signal.
+    #[expect(clippy::needless_pass_by_value, reason = "Python gives a sequence")]
+    fn limit_stop_on(&self, signals: Vec<i32>, timeout: f64) -> PyResult<()> {
+        let ear = Ear::new(self.runtime.reactor(), &signals)?;
+        let (limit, state) = (Arc::clone(&self.stop_limit), Arc::clone(&self.state));
+        let listen = async move {
+            match ear.next().await {
+                Ok(signal) => limit.begin(seconds(timeout), state.lock().exit_code(SIGNALLED + signal)),
+                Err(error) => tracing::error!("bug: signals are not heard while Python is busy: {error}"),
+            }
+        };
+        self.runtime.reactor().spawn(listen).detach();
+        Ok(())
     }
 
     /// Sets what health tells of a service; nothing before `prepare` and after `close`.
@@ -279,6 +316,10 @@ impl Server {
             grpc_web: exposure.grpc_web,
         }))
     }
+}
+
+fn seconds(timeout: f64) -> Duration {
+    Duration::try_from_secs_f64(timeout).unwrap_or(Duration::MAX)
 }
 
 fn addresses(sockets: &BoundSockets) -> Vec<String> {

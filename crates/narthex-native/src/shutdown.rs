@@ -49,12 +49,27 @@ pub(crate) async fn drain(runtime: Arc<Runtime>, serving: Option<Serving>, mut e
 ///
 /// A handler that never returns would keep the server from stopping for ever: everything else of a shutdown needs the loop.
 /// This runs on the standby then, whatever Python does meanwhile.
-pub(crate) async fn leave_a_stuck_loop(
+pub(crate) struct StopLimit {
     runtime: Arc<Runtime>,
     lifespan: Option<Arc<Lifespan>>,
-    timeout: Duration,
-    code: i32,
-) {
+    begun: AtomicBool,
+}
+
+impl StopLimit {
+    pub(crate) fn new(runtime: Arc<Runtime>, lifespan: Option<Arc<Lifespan>>) -> Arc<Self> {
+        Arc::new(Self { runtime, lifespan, begun: AtomicBool::new(false) })
+    }
+
+    /// A stop was asked for, by whoever hears of it first: the process has `timeout` from now on, or exits with `code`.
+    pub(crate) fn begin(self: &Arc<Self>, timeout: Duration, code: i32) {
+        if !self.begun.swap(true, Ordering::AcqRel) {
+            self.runtime.reactor().spawn(leave_a_stuck_loop(Arc::clone(self), timeout, code)).detach();
+        }
+    }
+}
+
+async fn leave_a_stuck_loop(limit: Arc<StopLimit>, timeout: Duration, code: i32) {
+    let StopLimit { runtime, lifespan, .. } = &*limit;
     runtime.reactor().sleep(timeout).await;
     loop {
         // The lifespan's shutdown has its own time, and may keep the loop as long.

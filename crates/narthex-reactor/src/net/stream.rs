@@ -6,6 +6,7 @@ use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -65,6 +66,16 @@ impl Stream {
         let fd = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
         let started = rustix::net::connect(&fd, &SocketAddrUnix::new(path)?);
         Self::connected(reactor, fd, started, Addr::Unix(Some(path.to_owned()))).await
+    }
+
+    /// A connected UNIX socket that was made elsewhere, as one of a pair.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn adopt(reactor: &Reactor, socket: UnixStream) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        Ok(Self { io: Io::new(reactor.shared(), socket.into(), false)?, peer: Addr::Unix(None) })
     }
 
     async fn connected(
