@@ -66,14 +66,19 @@ impl<'t> Scanner<'t> {
     /// The next byte that is no white space.
     #[inline]
     pub(super) fn peek(&mut self) -> Option<u8> {
-        let bytes = self.text.as_bytes();
-        while let Some(byte) = bytes.get(self.at) {
-            if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
-                return Some(*byte);
-            }
-            self.at += 1;
+        match self.text.as_bytes().get(self.at) {
+            Some(byte) if *byte > b' ' => Some(*byte),
+            _ => self.peek_behind_space(),
         }
-        None
+    }
+
+    #[inline(never)]
+    fn peek_behind_space(&mut self) -> Option<u8> {
+        let is_space = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\r' | b'\t');
+        let rest = self.rest();
+        let spaces = rest.iter().take_while(|byte| is_space(byte)).count();
+        self.at += spaces;
+        rest.get(spaces).copied()
     }
 
     /// Passes this byte if it comes next.
@@ -87,7 +92,12 @@ impl<'t> Scanner<'t> {
     /// Passes this byte, which has to come next.
     #[inline]
     pub(super) fn expect(&mut self, byte: u8) -> Result<()> {
-        if self.eat(byte) { Ok(()) } else { Err(self.unexpected(&format!("{:?}", char::from(byte)))) }
+        if self.eat(byte) { Ok(()) } else { Err(self.missing(byte)) }
+    }
+
+    #[cold]
+    fn missing(&mut self, byte: u8) -> Failure {
+        self.unexpected(&format!("{:?}", char::from(byte)))
     }
 
     /// After a member or an element: whether another one follows, or the list or object ends.
@@ -102,8 +112,13 @@ impl<'t> Scanner<'t> {
                 self.at += 1;
                 Ok(false)
             }
-            _ => Err(self.unexpected(&format!("',' or {:?}", char::from(close)))),
+            _ => Err(self.unended(close)),
         }
+    }
+
+    #[cold]
+    fn unended(&mut self, close: u8) -> Failure {
+        self.unexpected(&format!("',' or {:?}", char::from(close)))
     }
 
     /// Nothing but white space may be left.
@@ -141,7 +156,20 @@ impl<'t> Scanner<'t> {
     }
 
     /// The rest of a string whose quotation mark has been passed.
+    #[inline]
     pub(super) fn string_body(&mut self) -> Result<Raw<'t>> {
+        let (at, rest) = (self.at, self.rest());
+        let plain = text::plain_prefix(rest);
+        if rest.get(plain) != Some(&b'"') {
+            return self.escaped_body();
+        }
+        self.at += plain + 1;
+        Ok(Raw { text: &self.text[at..at + plain], escaped: false, at })
+    }
+
+    /// The same where something else comes before the quotation mark at the end.
+    #[inline(never)]
+    fn escaped_body(&mut self) -> Result<Raw<'t>> {
         let at = self.at;
         let mut escaped = false;
         loop {
@@ -177,16 +205,10 @@ impl<'t> Scanner<'t> {
     pub(super) fn number(&mut self) -> Result<Number<'t>> {
         let start = self.at;
         let bytes = self.text.as_bytes();
-        let negative = bytes.get(start) == Some(&b'-');
-        let first = start + usize::from(negative);
-        let mut magnitude: u64 = 0;
-        let mut end = first;
-        while let Some(digit @ b'0'..=b'9') = bytes.get(end) {
-            magnitude = magnitude.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
-            end += 1;
-        }
+        let (value, digits) = leading_integer(&bytes[start..]);
+        let first = start + usize::from(value.negative);
+        let end = first + digits;
         self.at = end;
-        let digits = end - first;
         if digits == 0 || (digits > 1 && bytes[first] == b'0') {
             self.at = start;
             return Err(Failure::new(start, "expected a number without leading zeros"));
@@ -195,9 +217,21 @@ impl<'t> Scanner<'t> {
             self.fraction_and_exponent()?;
             return Ok(Number { text: &self.text[start..self.at], integer: None });
         }
-        // Nineteen digits always fit.
-        let integer = (digits < 20).then_some(Integer { negative, magnitude });
+        let integer = (digits <= DIGITS_THAT_FIT).then_some(value);
         Ok(Number { text: &self.text[start..end], integer })
+    }
+
+    /// Passes a string that is a plain integer, which is how 64 bits are mostly given; nothing else is passed.
+    #[inline]
+    pub(super) fn quoted_integer(&mut self) -> Option<Integer> {
+        let inside = self.rest().strip_prefix(b"\"")?;
+        let (value, digits) = leading_integer(inside);
+        let length = usize::from(value.negative) + digits;
+        if !(1..=DIGITS_THAT_FIT).contains(&digits) || inside.get(length) != Some(&b'"') {
+            return None;
+        }
+        self.at += length + 2;
+        Some(value)
     }
 
     fn fraction_and_exponent(&mut self) -> Result<()> {
@@ -301,6 +335,23 @@ impl<'t> Raw<'t> {
         out.extend_from_slice(rest);
         Ok(())
     }
+}
+
+/// So many digits are never more than 64 bits.
+const DIGITS_THAT_FIT: usize = 19;
+
+/// The integer that the text begins with, and how many digits it has; with more than [`DIGITS_THAT_FIT`] its value is wrong.
+#[inline]
+fn leading_integer(text: &[u8]) -> (Integer, usize) {
+    let negative = text.first() == Some(&b'-');
+    let unsigned = &text[usize::from(negative)..];
+    let mut magnitude: u64 = 0;
+    let mut digits = 0;
+    while let Some(digit @ b'0'..=b'9') = unsigned.get(digits) {
+        magnitude = magnitude.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
+        digits += 1;
+    }
+    (Integer { negative, magnitude }, digits)
 }
 
 /// Appends what the escape at the start of `text` stands for, and returns its length; `None` if it is none, or half of a

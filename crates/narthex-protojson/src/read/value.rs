@@ -37,7 +37,8 @@ impl Reader<'_> {
             (Type::Message(id) | Type::Group(id), Some(_)) => self.message_value(kind, id, slot)?,
             (Type::Enum(id), Some(b'"')) => return self.enum_name(id, slot),
             (Type::String | Type::Bool, _) => return Err(self.mismatch(self.tables().name(kind))),
-            (_, Some(b'"')) => self.text_value(kind, slot)?,
+            (Type::Float | Type::Double | Type::Bytes, Some(b'"')) => self.text_value(kind, slot)?,
+            (_, Some(b'"')) => self.quoted_integer(kind, slot)?,
             (Type::Float | Type::Double, Some(b'-' | b'0'..=b'9')) => self.real(kind, slot)?,
             (Type::Bytes, _) => return Err(self.mismatch(self.tables().name(kind))),
             (_, Some(b'-' | b'0'..=b'9')) => self.integer(kind, slot)?,
@@ -105,6 +106,15 @@ impl Reader<'_> {
             None => return Err(Failure::new(at, no_value(found, &name))),
         }
         Ok(true)
+    }
+
+    fn quoted_integer(&mut self, kind: Type, slot: Slot) -> Result<()> {
+        let at = self.scan.position();
+        match self.scan.quoted_integer() {
+            None => self.text_value(kind, slot),
+            Some(value) if slot.integer(kind, value, &mut self.out) => Ok(()),
+            Some(value) => Err(Failure::new(at, self.text.misfit(kind, &value.to_string()))),
+        }
     }
 
     fn integer(&mut self, kind: Type, slot: Slot) -> Result<()> {

@@ -35,7 +35,8 @@ impl FieldTable {
     #[inline]
     pub(crate) fn named_by(&self, text: &[u8]) -> Option<usize> {
         let name = &self.json_key[1..];
-        text.starts_with(name).then_some(name.len())
+        // Mostly the first letter says already that it is another one.
+        (text.first() == name.first() && text.starts_with(name)).then_some(name.len())
     }
 
     /// What it is called in errors.
