@@ -182,12 +182,14 @@ pub(crate) fn put_integer(value: impl itoa::Integer, out: &mut Vec<u8>) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
-/// Appends a finite float or double by the shortest text that reads back as the same; whole numbers without `.0`.
+/// Appends a finite float or double by the shortest text that reads back as the same; whole numbers without `.0`, but for
+/// minus zero, which to many readers would be an integer then, and lose its sign.
 #[inline]
 pub(crate) fn put_finite(value: impl zmij::Float, out: &mut Vec<u8>) {
     let mut buffer = zmij::Buffer::new();
     let text = buffer.format_finite(value);
-    out.extend_from_slice(text.strip_suffix(".0").unwrap_or(text).as_bytes());
+    let whole = text.strip_suffix(".0").filter(|whole| *whole != "-0");
+    out.extend_from_slice(whole.unwrap_or(text).as_bytes());
 }
 
 /// A text as it is quoted in an error: in quotation marks, and not at any length.
@@ -250,6 +252,11 @@ mod tests {
         assert_eq!(to_float(3.402_823_5e38), Some(f32::MAX));
         assert_eq!(to_float(3.5e38), None);
         assert_eq!(to_float(f64::INFINITY), Some(f32::INFINITY));
+        for (value, text) in [(0.0, "0"), (-0.0, "-0.0"), (-2.0, "-2"), (0.1, "0.1"), (1e21, "1e+21")] {
+            let mut out = Vec::new();
+            put_finite(value, &mut out);
+            assert_eq!(str::from_utf8(&out), Ok(text));
+        }
     }
 
     #[test]
