@@ -107,6 +107,8 @@ def _flags(profile: Profile, compat: str) -> list[str]:
         "--refuse-collisions": validation.get("reject_binding_body_field_collisions"),
         "--json-proto-names": printed.get("preserve_proto_field_names"),
         "--json-enums-as-ints": printed.get("always_print_enums_as_ints"),
+        "--json-whitespace": printed.get("add_whitespace"),
+        "--json-any-case-enums": options.get("case_insensitive_enum_parsing"),
         "--json-always-print": printed.get("always_print_primitive_fields"),
     }
     return flags + [switch for switch, is_on in switches.items() if is_on]

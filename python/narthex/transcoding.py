@@ -14,7 +14,7 @@ from narthex.exceptions import Problem
 
 COMPATIBLE_WITH: Final = ("specification", "envoy")
 STREAM_FORMATS: Final = ("array", "ndjson", "json-seq", "sse")
-UNKNOWN_QUERY: Final = ("reject", "ignore")
+UNKNOWN_QUERY: Final = ("reject", "ignore", "capture")
 UNESCAPE: Final = ("except-slash", "except-reserved", "all")
 
 
@@ -44,6 +44,8 @@ class Transcoding:
     proto_names: bool = False
     enums_as_ints: bool = False
     always_print: bool = False
+    whitespace: bool = False
+    any_case_enums: bool = False
 
 
 def read(given: Mapping[str, Any], problems: list[Problem]) -> Transcoding:
@@ -79,6 +81,8 @@ def read(given: Mapping[str, Any], problems: list[Problem]) -> Transcoding:
         proto_names=flag("json_proto_names", default.proto_names),
         enums_as_ints=flag("json_enums_as_ints", default.enums_as_ints),
         always_print=flag("json_always_print", default.always_print),
+        whitespace=flag("json_whitespace", default.whitespace),
+        any_case_enums=flag("json_any_case_enums", default.any_case_enums),
     )
 
 
@@ -120,7 +124,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--unknown-query",
         metavar=_braces(UNKNOWN_QUERY),
-        help="what to do with query parameters that name no field [default: reject]",
+        help="what to do with query parameters that name no field; captured they are in the extensions of the request's "
+        "google.api.HttpBody, as Envoy's UnknownQueryParams [default: reject]",
     )
     group.add_argument(
         "--ignored-query", action="append", metavar="NAMES", help="query parameters that are never looked at, as in key,alt"
@@ -138,6 +143,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         ("--json-proto-names", "name fields in answers as the proto file does"),
         ("--json-enums-as-ints", "write enum values in answers as numbers"),
         ("--json-always-print", "write fields without presence in answers also where they have their default"),
+        ("--json-whitespace", "write answers on several lines, indented"),
+        ("--json-any-case-enums", "find DARK_RED for dark_red and dark-red in bodies, paths and queries"),
     ):
         group.add_argument(name, action="store_true", default=None, help=text)
     group.add_argument(

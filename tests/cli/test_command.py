@@ -13,7 +13,8 @@ OPTIONS = [
     *("--transcode-compat", "--auto-mapping", "--no-auto-mapping", "--service-config", "--json-stream", "--unknown-query"),
     *("--ignored-query", "--unescape", "--query-plus-is-space", "--unregistered-verbs", "--refuse-collisions"),
     *("--fill-update-mask", "--json-proto-names", "--json-enums-as-ints", "--json-always-print", "--json-ignore-unknown"),
-    *("--no-json-ignore-unknown", "--json-compression", "--no-json-compression"),
+    *("--no-json-ignore-unknown", "--json-compression", "--no-json-compression", "--json-whitespace"),
+    "--json-any-case-enums",
 ]
 
 

@@ -25,6 +25,8 @@ pub(crate) struct Transcoding {
     proto_names: bool,
     enums_as_ints: bool,
     always_print: bool,
+    whitespace: bool,
+    any_case_enums: bool,
 }
 
 impl Transcoding {
@@ -62,6 +64,7 @@ impl Transcoding {
         };
         options.unknown_query = match &*self.unknown_query {
             "ignore" => UnknownQuery::Ignore,
+            "capture" => UnknownQuery::Capture,
             _ => UnknownQuery::Reject,
         };
         options.ignored_query.clone_from(&self.ignored_query);
@@ -79,6 +82,8 @@ impl Transcoding {
         options.write.proto_names = self.proto_names;
         options.write.enums_as_ints = self.enums_as_ints;
         options.write.always_print = self.always_print;
+        options.write.whitespace = self.whitespace;
+        options.read.enums_in_any_case = self.any_case_enums;
         options
     }
 }

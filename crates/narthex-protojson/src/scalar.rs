@@ -2,6 +2,7 @@
 
 use crate::error::TextError;
 use crate::handle::Field;
+use crate::read::ReadOptions;
 use crate::table::{EnumTable, Shape, Tables, Type};
 use crate::text::{self, Integer, quoted};
 use crate::wire::{self, MAX_DEPTH, TOO_DEEP, WireType, put_bytes, put_tag, put_varint, put_with_len};
@@ -12,38 +13,44 @@ use crate::wkt::{self, WellKnown};
 /// `path` leads from a message through singular message fields to the field itself; for a repeated field one element
 /// is added. The string rules of ProtoJSON hold (a Timestamp is RFC 3339, bytes are base64, an enum is given by name or
 /// number), and a boolean is `true` or `false`. Default values are written too, because the bytes may have to win over
-/// bytes before them.
+/// bytes before them. Of the options only [`ReadOptions::enums_in_any_case`] is about text.
 ///
 /// # Errors
 ///
 /// If the text is no value of the field's type, the type has no text form (a map, a Struct, a message), or messages
 /// would be nested deeper than protobuf's parsers read (100).
-pub fn text_to_wire(path: &[Field], text: &str, out: &mut Vec<u8>) -> Result<(), TextError> {
+pub fn text_to_wire(
+    path: &[Field],
+    text: &str,
+    options: &ReadOptions,
+    out: &mut Vec<u8>,
+) -> Result<(), TextError> {
     let last_is_message = path.last().is_some_and(|field| field.table().kind.message().is_some());
     if path.len() + usize::from(last_is_message) > MAX_DEPTH + 1 {
         return Err(TextError::new(TOO_DEEP));
     }
-    put_path(path, text, out)
+    put_path(path, text, *options, out)
 }
 
-fn put_path(path: &[Field], text: &str, out: &mut Vec<u8>) -> Result<(), TextError> {
+fn put_path(path: &[Field], text: &str, options: ReadOptions, out: &mut Vec<u8>) -> Result<(), TextError> {
     let [field, rest @ ..] = path else { return Err(TextError::new("the field path is empty")) };
     let table = field.table();
     if rest.is_empty() {
         if table.shape == Shape::Map {
             return Err(TextError::new("a map cannot be given as text"));
         }
-        let writer = TextWriter { tables: field.tables(), enums_in_any_case: false, explicit: true };
+        let ReadOptions { enums_in_any_case, .. } = options;
+        let writer = TextWriter { tables: field.tables(), enums_in_any_case, explicit: true };
         return writer.put(table.kind, table.slot.always(), text, out).map_err(TextError::new);
     }
     if let Type::Group(_) = table.kind {
         put_tag(out, table.number, WireType::StartGroup);
-        put_path(rest, text, out)?;
+        put_path(rest, text, options, out)?;
         put_tag(out, table.number, WireType::EndGroup);
         return Ok(());
     }
     put_tag(out, table.number, WireType::Len);
-    put_with_len(out, |out| put_path(rest, text, out))
+    put_with_len(out, |out| put_path(rest, text, options, out))
 }
 
 /// Where a value is written.

@@ -24,6 +24,9 @@ pub(crate) fn bind_target(
     let route = found.route;
     if let Some(query) = query {
         bind_query(route, query, options, out)?;
+        if options.unknown_query == UnknownQuery::Capture {
+            capture_query(route, query, options, out)?;
+        }
     }
     if matches!(route.body, RequestBody::Raw) {
         return Ok(());
@@ -32,7 +35,8 @@ pub(crate) fn bind_target(
         let refuse = |message: String| Rejection::Path { variable: capture.name.clone(), message };
         let text = escape::variable(found.text(capture), capture.multi, options)
             .map_err(|message| refuse(message.to_owned()))?;
-        text_to_wire(&capture.fields, &text, out).map_err(|error| refuse(error.to_string()))?;
+        text_to_wire(&capture.fields, &text, &options.read, out)
+            .map_err(|error| refuse(error.to_string()))?;
     }
     Ok(())
 }
@@ -50,6 +54,25 @@ fn bind_query(route: &Route, query: &str, options: &Options, out: &mut Vec<u8>) 
         RequestBody::Raw => Ok(()),
         _ => query::bind(&route.input, query, options, out),
     }
+}
+
+/// Keeps what the query has no fields for, where the request is or has an HttpBody to keep it in.
+fn capture_query(route: &Route, query: &str, options: &Options, out: &mut Vec<u8>) -> Result<(), Rejection> {
+    let path = match &route.body {
+        RequestBody::RawField(BodyField { parents, field }) => {
+            [parents, std::slice::from_ref(field)].concat()
+        }
+        _ if route.input.is_http_body() => Vec::new(),
+        _ => return Ok(()),
+    };
+    let captured = query::capture(&route.input, query, options)?;
+    if captured.is_empty() {
+        return Ok(());
+    }
+    nested(&path, out, |out| {
+        captured.put(out);
+        Ok(())
+    })
 }
 
 /// The request message in its envelope: what the body says, then `tail`.

@@ -16,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 mod bind;
+mod captured;
 mod collision;
 mod details;
 mod error;

@@ -85,7 +85,7 @@ fn bind_value(
         _ if is_json => field_json_to_wire(field, data, &options.read, out).map_err(Rejection::Json)?,
         _ => {
             let text = std::str::from_utf8(data).map_err(|_| refuse(name, "it is not UTF-8"))?;
-            text_to_wire(std::slice::from_ref(field), text, out)
+            text_to_wire(std::slice::from_ref(field), text, &options.read, out)
                 .map_err(|error| refuse(name, &error.to_string()))?;
         }
     }

@@ -49,6 +49,8 @@ pub enum UnknownQuery {
     Reject,
     /// They are left out.
     Ignore,
+    /// They are put into the extensions of the request's HttpBody, as Envoy does; where there is none they are left out.
+    Capture,
 }
 
 /// Which escapes stay as they are in a variable that spans several segments; one of a single segment is always decoded.

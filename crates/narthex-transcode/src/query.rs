@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use narthex_protojson::{Field, Message, text_to_wire};
 
+use crate::captured::Captured;
 use crate::error::Rejection;
 use crate::escape;
 use crate::field_path;
@@ -26,15 +27,30 @@ pub(crate) fn bind(
                 UnknownQuery::Reject => {
                     return Err(Rejection::UnknownQuery { name: field.decoded.into_owned() });
                 }
-                UnknownQuery::Ignore => continue,
+                UnknownQuery::Ignore | UnknownQuery::Capture => continue,
             }
         };
-        let refuse = |message: String| Rejection::Query { name: field.decoded.clone().into_owned(), message };
-        let value = escape::parameter(value, options.plus_is_space, options)
-            .map_err(|message| refuse(message.to_owned()))?;
-        text_to_wire(&fields, &value, out).map_err(|error| refuse(error.to_string()))?;
+        let value = field.value(value, options)?;
+        text_to_wire(&fields, &value, &options.read, out).map_err(|error| field.refuse(error.to_string()))?;
     }
     Ok(())
+}
+
+/// The parameters that [`UnknownQuery::Capture`] keeps.
+pub(crate) fn capture<'q>(
+    message: &Message,
+    query: &'q str,
+    options: &'q Options,
+) -> Result<Captured<'q>, Rejection> {
+    let mut captured = Captured::default();
+    for (name, value) in pairs(query, options) {
+        let field = Named::of(name, options.plus_is_space, options);
+        if field.fields(message).is_none() {
+            let value = field.value(value, options)?;
+            captured.add(field.decoded, &value);
+        }
+    }
+    Ok(captured)
 }
 
 /// Appends what an `application/x-www-form-urlencoded` body sets in the message that `parents` lead to.
@@ -58,7 +74,8 @@ pub(crate) fn bind_form(
         let value = escape::parameter(value, true, options)
             .map_err(|message| refuse(&field.decoded, message.to_owned()))?;
         let path = [parents, &fields].concat();
-        text_to_wire(&path, &value, out).map_err(|error| refuse(&field.decoded, error.to_string()))?;
+        text_to_wire(&path, &value, &options.read, out)
+            .map_err(|error| refuse(&field.decoded, error.to_string()))?;
     }
     Ok(())
 }
@@ -96,5 +113,15 @@ impl<'q> Named<'q> {
         field_path::resolve(message, self.decoded.split('.'))
             .or_else(|_| field_path::resolve(message, self.raw.split('.')))
             .ok()
+    }
+
+    /// Its value in a query.
+    fn value(&self, value: &'q str, options: &Options) -> Result<Cow<'q, str>, Rejection> {
+        let value = escape::parameter(value, options.plus_is_space, options);
+        value.map_err(|message| self.refuse(message.to_owned()))
+    }
+
+    fn refuse(&self, message: String) -> Rejection {
+        Rejection::Query { name: self.decoded.clone().into_owned(), message }
     }
 }

@@ -1,10 +1,14 @@
 //! Text to the wire of one field.
 
-use narthex_protojson::{Field, TextError, text_to_wire};
+use narthex_protojson::{Field, ReadOptions, TextError, text_to_wire};
 
 use crate::support::{kinds, read, write};
 
 fn set(path: &str, text: &str, wire: &mut Vec<u8>) -> Result<(), TextError> {
+    set_with(path, text, ReadOptions::default(), wire)
+}
+
+fn set_with(path: &str, text: &str, options: ReadOptions, wire: &mut Vec<u8>) -> Result<(), TextError> {
     let mut fields: Vec<Field> = Vec::new();
     for name in path.split('.') {
         let message = match fields.last().map(Field::kind) {
@@ -13,7 +17,7 @@ fn set(path: &str, text: &str, wire: &mut Vec<u8>) -> Result<(), TextError> {
         };
         fields.push(message.field(name).unwrap());
     }
-    text_to_wire(&fields, text, wire)
+    text_to_wire(&fields, text, &options, wire)
 }
 
 #[test]
@@ -41,6 +45,19 @@ fn sets_a_field_of_any_kind() {
         let mut wire = Vec::new();
         set(path, text, &mut wire).unwrap();
         assert_eq!(write(&kinds(), &wire).unwrap(), json, "{path}={text}");
+    }
+}
+
+#[test]
+fn finds_enum_values_in_any_case_if_told() {
+    let any_case = ReadOptions { enums_in_any_case: true, ..ReadOptions::default() };
+    for (path, json) in
+        [("colour", r#"{"colour":"COLOUR_DARK"}"#), ("inner.colour", r#"{"inner":{"colour":"COLOUR_DARK"}}"#)]
+    {
+        let mut wire = Vec::new();
+        assert!(set(path, "colour-dark", &mut wire).is_err());
+        set_with(path, "colour-dark", any_case, &mut wire).unwrap();
+        assert_eq!(write(&kinds(), &wire).unwrap(), json);
     }
 }
 

@@ -5,6 +5,7 @@ mod response;
 mod values;
 
 use http::header::{self, HeaderMap, HeaderValue};
+use narthex_protojson::WriteOptions;
 
 pub(crate) use request::{Failure, RequestStream};
 pub(crate) use response::from_grpc;
@@ -38,6 +39,11 @@ impl StreamFormat {
 
     pub(crate) const fn content_type(self) -> HeaderValue {
         HeaderValue::from_static(self.media_type())
+    }
+
+    /// How its messages are written: where a line ends a message, none may have several.
+    pub(crate) fn message(self, options: WriteOptions) -> WriteOptions {
+        WriteOptions { whitespace: options.whitespace && self == Self::Array, ..options }
     }
 
     /// The format of this media type, by its usual names.

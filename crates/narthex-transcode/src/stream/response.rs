@@ -181,7 +181,7 @@ impl Writer {
                     StreamFormat::ServerSentEvents => b"data: ",
                 });
                 *is_first = false;
-                response::write_json(message, kind, shared.options.write, &mut out)?;
+                response::write_json(message, kind, format.message(shared.options.write), &mut out)?;
                 out.put_slice(terminator(*format));
                 Ok(out.into())
             }
@@ -207,7 +207,7 @@ impl Writer {
             StreamFormat::NewlineDelimited => out.put_slice(b"{\"error\":"),
             StreamFormat::Sequence => out.put_slice(b"\x1e{\"error\":"),
         }
-        status_json(status, shared.table.pool(), shared.options.write, &mut out);
+        status_json(status, shared.table.pool(), format.message(shared.options.write), &mut out);
         if *format != StreamFormat::ServerSentEvents {
             out.push(b'}');
         }

@@ -1,9 +1,10 @@
 //! HTTP requests to gRPC messages.
 
+use narthex_protojson::{ReadOptions, WriteOptions, wire_to_json};
 use narthex_transcode::{Options, UnknownQuery};
 use serde_json::json;
 
-use crate::support::{echo, exchange, request, send};
+use crate::support::{compile, echo, exchange, request, send};
 
 #[test]
 fn path_variables_and_query_parameters_set_fields() {
@@ -119,6 +120,74 @@ fn unknown_query_parameters_are_named() {
     let options = Options { unknown_query: UnknownQuery::Ignore, ..Options::default() };
     let got = exchange(options, request("GET", "/api/books/1?nope=1&full=true", ""), echo);
     assert_eq!(got.called("GetBook", "shop.v1.GetBookRequest"), json!({"id": "1", "full": true}));
+}
+
+/// Envoy's type, beside the HttpBody that carries it.
+const CAPTURED: &str = r#"
+    syntax = "proto3";
+    package envoy.extensions.filters.http.grpc_json_transcoder.v3;
+    import "google/api/httpbody.proto";
+    message UnknownQueryParams {
+      message Values { repeated string values = 1; }
+      map<string, Values> key = 1;
+    }
+    message Upload { string name = 1; google.api.HttpBody file = 2; }
+"#;
+
+#[test]
+fn unknown_query_parameters_are_kept_beside_an_http_body() {
+    let pool = compile("captured.proto", CAPTURED);
+    let sent = |method: &str, target: &str, kind: &str| {
+        let options = Options { unknown_query: UnknownQuery::Capture, ..Options::default() };
+        let mut request = request(method, target, "x");
+        request.headers_mut().insert("content-type", "text/x".parse().unwrap());
+        let seen = exchange(options, request, echo).seen.unwrap();
+        let (kind, mut json) = (pool.message(kind).unwrap(), Vec::new());
+        wire_to_json(&kind, &seen.body[5..], &WriteOptions::default(), &mut json).unwrap();
+        serde_json::from_slice::<serde_json::Value>(&json).unwrap()
+    };
+    let kept = |key: serde_json::Value| {
+        let package = "envoy.extensions.filters.http.grpc_json_transcoder.v3";
+        json!([{"@type": format!("type.googleapis.com/{package}.UnknownQueryParams"), "key": key}])
+    };
+    let body = json!({"contentType": "text/x", "data": "eA=="});
+    let with = |extensions| {
+        let mut body = body.clone();
+        body["extensions"] = extensions;
+        body
+    };
+    let key = json!({"q": {"values": ["1", "a b"]}, "page.size": {"values": [""]}});
+    let target = "?q=1&page.size&q=a%20b";
+    assert_eq!(sent("POST", &format!("/api/echo{target}"), "google.api.HttpBody"), with(kept(key.clone())));
+    // What is the message's own is no secret of the query's; and nothing is added where nothing is left over.
+    let upload = "envoy.extensions.filters.http.grpc_json_transcoder.v3.Upload";
+    assert_eq!(
+        sent("PUT", &format!("/api/files/n{target}&file.content_type=t"), upload),
+        json!({"name": "n", "file": {"contentType": "t", "data": "eA==", "extensions": kept(key)}})
+    );
+    assert_eq!(sent("POST", "/api/echo?data=eA", "google.api.HttpBody"), body);
+
+    let options = Options { unknown_query: UnknownQuery::Capture, ..Options::default() };
+    let got = exchange(options, request("GET", "/api/books/1?nope=1&full=true", ""), echo);
+    assert_eq!(got.called("GetBook", "shop.v1.GetBookRequest"), json!({"id": "1", "full": true}));
+    let options = Options { unknown_query: UnknownQuery::Capture, ..Options::default() };
+    let (_, message) = exchange(options, request("POST", "/api/echo?q=%zz", ""), echo).refused(400);
+    assert_eq!(message, "query parameter \"q\": \"%\" takes two hexadecimal digits");
+}
+
+#[test]
+fn enum_values_may_come_in_any_case() {
+    let read = ReadOptions { enums_in_any_case: true, ..ReadOptions::default() };
+    let sent = |method, target, body| {
+        exchange(Options { read, ..Options::default() }, request(method, target, body), echo)
+    };
+    let expect = json!({"id": "1", "genre": "GENRE_POETRY"});
+    for target in ["/api/books/1?genre=genre_poetry", "/api/genres/Genre-Poetry/books/1"] {
+        assert_eq!(sent("GET", target, "").called("GetBook", "shop.v1.GetBookRequest"), expect, "{target}");
+    }
+    let got = sent("POST", "/api/books/1:restock", r#"{"genre": "genre-poetry"}"#);
+    assert_eq!(got.called("Restock", "shop.v1.Book"), expect);
+    assert_eq!(send("GET", "/api/books/1?genre=genre_poetry", "").status, 400);
 }
 
 #[test]

@@ -185,4 +185,9 @@ fn json_can_be_written_otherwise() {
     let got =
         exchange(options, request("POST", "/api/books/1:restock", r#"{"genre": 1}"#), crate::support::echo);
     assert_eq!(got.json(), json!({"id": "1", "title": "", "tags": [], "genre": 1, "cover": ""}));
+    let write = WriteOptions { whitespace: true, ..WriteOptions::default() };
+    let options = Options { write, ..Options::default() };
+    let got =
+        exchange(options, request("POST", "/api/books/1:restock", r#"{"genre": 1}"#), crate::support::echo);
+    assert_eq!(got.body, "{\n \"id\": \"1\",\n \"genre\": \"GENRE_POETRY\"\n}");
 }

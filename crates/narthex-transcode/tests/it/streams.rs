@@ -9,6 +9,7 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use http::{HeaderMap, Request, Response};
 use http_body::Frame;
 use http_body_util::StreamBody;
+use narthex_protojson::WriteOptions;
 use narthex_transcode::{Options, StreamFormat, TranscodeLayer};
 use narthex_wire::{Body, Code, Outcome, Status, envelope, unary_response};
 use tower_layer::Layer as _;
@@ -24,9 +25,13 @@ fn books(titles: &'static [&'static str], status: Status) -> Response<Body> {
 }
 
 fn watched(accept: &str, titles: &'static [&'static str], status: Status) -> Exchange {
+    watched_with(Options::default(), accept, titles, status)
+}
+
+fn watched_with(options: Options, accept: &str, titles: &'static [&'static str], status: Status) -> Exchange {
     let mut request = request("GET", "/api/watch?name=x", "");
     request.headers_mut().insert("accept", accept.parse().unwrap());
-    exchange(Options::default(), request, move |_| books(titles, status.clone()))
+    exchange(options, request, move |_| books(titles, status.clone()))
 }
 
 #[test]
@@ -44,6 +49,19 @@ fn formats() {
     }
     assert_eq!(watched("*/*", &[], Status::ok()).body, "[]");
     assert_eq!(watched("text/event-stream", &[], Status::ok()).body, "");
+}
+
+#[test]
+fn white_space_does_not_break_the_lines_of_a_stream() {
+    let write = WriteOptions { whitespace: true, ..WriteOptions::default() };
+    let body = |accept: &str| {
+        watched_with(Options { write, ..Options::default() }, accept, &["A"], Status::aborted("lost")).body
+    };
+    let status = r#"{"code":10,"message":"lost"}"#;
+    assert_eq!(body("application/json"), "[{\n \"title\": \"A\"\n}");
+    assert_eq!(body("application/x-ndjson"), format!("{{\"title\":\"A\"}}\n{{\"error\":{status}}}\n"));
+    let events = format!("data: {{\"title\":\"A\"}}\n\nevent: error\ndata: {status}\n\n");
+    assert_eq!(body("text/event-stream"), events);
 }
 
 #[test]

@@ -95,6 +95,8 @@ fn options(profile: &Value, envoy: bool) -> (Options, Rules) {
     options.write.proto_names = on(&print["preserve_proto_field_names"]);
     options.write.enums_as_ints = on(&print["always_print_enums_as_ints"]);
     options.write.always_print = on(&print["always_print_primitive_fields"]);
+    options.write.whitespace = on(&print["add_whitespace"]);
+    options.read.enums_in_any_case = on(&profile["case_insensitive_enum_parsing"]);
     if on(&print["stream_newline_delimited"]) {
         options.stream = StreamFormat::NewlineDelimited;
     }
