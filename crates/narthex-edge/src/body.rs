@@ -71,7 +71,7 @@ struct RequestBody {
 
 impl RequestBody {
     fn stalled(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.rest.as_ref().is_some_and(|rest| rest.may_pause()) {
+        if self.rest.as_ref().map_or_else(|| self.state.may_pause(), |rest| rest.may_pause()) {
             return false;
         }
         let common = &self.state.common;

@@ -50,7 +50,7 @@ where
         let (mut parts, incoming) = request.into_parts();
         let inner = match admit(&mut parts, &in_flight) {
             Ok(()) => {
-                self.introduce(&mut parts, &in_flight);
+                self.introduce(&mut parts, &in_flight, has_body);
                 if has_body {
                     let state = Arc::clone(&self.state);
                     parts.extensions.insert(Faults { state, number: in_flight.number });
@@ -69,11 +69,13 @@ where
 
 impl<S> Exchanges<S> {
     /// Puts in where the request comes from.
-    fn introduce(&self, parts: &mut http::request::Parts, exchange: &InFlight) {
+    fn introduce(&self, parts: &mut http::request::Parts, exchange: &InFlight, has_body: bool) {
         let State { connection, common, believed, .. } = &*self.state;
         let mut origin = forwarded::origin(connection, &parts.headers, &common.config.trusted, *believed);
-        if let Some(rest) = &exchange.rest {
-            origin.upload = Upload::new(Arc::<Rest>::clone(rest));
+        match &exchange.rest {
+            Some(rest) => origin.upload = Upload::new(Arc::<Rest>::clone(rest)),
+            None if has_body => origin.upload = Upload::new(Arc::<State>::clone(&self.state)),
+            None => {}
         }
         parts.extensions.insert(origin);
     }

@@ -8,7 +8,7 @@ use std::task::Waker;
 
 use http::StatusCode;
 use narthex_reactor::Reactor;
-use narthex_wire::Connection;
+use narthex_wire::{Connection, Receiving};
 use parking_lot::Mutex;
 
 use crate::config::Config;
@@ -87,6 +87,8 @@ pub(crate) struct State {
     unread: AtomicBool,
     /// HTTP/1: nor will it be.
     given_up: AtomicBool,
+    /// HTTP/1: the last request's body may pause for as long as it likes.
+    pausing: AtomicBool,
     /// HTTP/1.0: a response is being sent that ends with the connection.
     open_ended: AtomicBool,
     has_faults: AtomicBool,
@@ -118,6 +120,7 @@ impl State {
             ending: AtomicBool::new(false),
             unread: AtomicBool::new(false),
             given_up: AtomicBool::new(false),
+            pausing: AtomicBool::new(false),
             open_ended: AtomicBool::new(false),
             has_faults: AtomicBool::new(false),
             faults: Mutex::default(),
@@ -195,6 +198,10 @@ impl State {
         self.given_up.load(Ordering::Relaxed)
     }
 
+    pub(crate) fn may_pause(&self) -> bool {
+        self.pausing.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn set_open_ended(&self, open_ended: bool) {
         self.open_ended.store(open_ended, Ordering::Relaxed);
     }
@@ -227,6 +234,13 @@ impl State {
     }
 }
 
+/// HTTP/1, which receives one body at a time.
+impl Receiving for State {
+    fn let_pause(&self) {
+        self.pausing.store(true, Ordering::Relaxed);
+    }
+}
+
 /// An exchange is in flight until this is dropped: with the last of its response, or where it was given up.
 #[derive(Debug)]
 pub(crate) struct InFlight {
@@ -242,6 +256,7 @@ impl InFlight {
         state.in_flight.fetch_add(1, Ordering::AcqRel);
         state.unread.store(has_body && !state.http2, Ordering::Relaxed);
         state.given_up.store(false, Ordering::Relaxed);
+        state.pausing.store(false, Ordering::Relaxed);
         state.common.roll.exchange_begins();
         let number = state.requests.fetch_add(1, Ordering::Relaxed);
         let rest = (state.http2 && has_body).then(Arc::default);

@@ -12,7 +12,7 @@ use http::{Request, Response};
 use http_body::Frame;
 use narthex_protojson::{File, Pool};
 use narthex_wire::envelope::Decoder;
-use narthex_wire::{Body, BoxError, Code, Encoding, Status};
+use narthex_wire::{Body, BoxError, Code, Encoding, Origin, Status};
 
 use crate::message::{
     Answer, ErrorResponse, ExtensionNumberResponse, FileDescriptorResponse, ListServiceResponse, Question,
@@ -64,6 +64,10 @@ impl Reflection {
 
     pub(crate) fn stream(&self, request: Request<Body>) -> Result<Response<Body>, Status> {
         let encoding = Encoding::from_headers(request.headers())?;
+        // Whoever asks may think about the answers.
+        if let Some(origin) = request.extensions().get::<Origin>() {
+            origin.upload.let_pause();
+        }
         Ok(reply::stream(Stream {
             request: request.into_body(),
             decoder: Decoder::new(encoding, MAX_MESSAGE),
