@@ -139,6 +139,9 @@ class Server:
     def close(self) -> None:
         """Releases the loop and the threads; idempotent."""
 
+def keep_freed_memory() -> None:
+    """Has glibc keep the memory of large messages for the next ones, unless its environment variables say otherwise."""
+
 def init_logging(level: str, color: bool) -> None:
     """Sends the native half's log lines to stderr at this level (trace, debug, info, warning, error, critical)."""
 

@@ -50,6 +50,7 @@ def serve(options: Options, problems: list[Problem]) -> int:
 
     logs.configure(options.log_level)
     _native.init_logging(options.log_level, logs.use_color())
+    _native.keep_freed_memory()
     if options.ready_fd is not None:
         _keep_private(options.ready_fd)
     with Signals() as signals, asyncio.Runner(loop_factory=loop_factory(options.loop)) as runner:

@@ -1,4 +1,4 @@
-//! Rust's allocator: mimalloc.
+//! Rust's allocator, mimalloc, and how the system's is used, which Python has for all that is large.
 //!
 //! The mimalloc crate asks for the alignment with every block, even for one that each block has. That way costs more, and for
 //! sizes that are no power of two it may take a larger block; here only the rare types that need more go it.
@@ -69,9 +69,60 @@ unsafe impl GlobalAlloc for Allocator {
     }
 }
 
+/// Has the system's allocator keep the memory that large messages were in for those that come next.
+///
+/// glibc maps a large block, and gives it back with all that is free at its heap's end, so that each message of a mebibyte
+/// touches some thousand fresh pages: more than half of the kernel's time for such a call. For a process that is ours alone
+/// to decide about; whoever has set the allocator's own variables has decided.
+#[pyo3::pyfunction]
+pub(crate) fn keep_freed_memory() {
+    let decided = ["GLIBC_TUNABLES", "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"];
+    if !decided.iter().any(|variable| std::env::var_os(variable).is_some()) {
+        set_thresholds();
+    }
+}
+
+#[cfg(target_env = "gnu")]
+fn set_thresholds() {
+    /// Blocks of this size are mapped still; the largest message by default, in its envelope and twice over, is not.
+    const MAPPED: libc::c_int = 16 << 20;
+    /// At most so much stays that is free.
+    const KEPT: libc::c_int = 64 << 20;
+    for (parameter, value) in [(libc::M_MMAP_THRESHOLD, MAPPED), (libc::M_TRIM_THRESHOLD, KEPT)] {
+        // SAFETY: it takes any value, at any time, and locks what it changes.
+        if unsafe { libc::mallopt(parameter, value) } == 0 {
+            tracing::debug!("mallopt({parameter}, {value}) was refused");
+        }
+    }
+}
+
+/// Other allocators have no such thing.
+#[cfg(not(target_env = "gnu"))]
+fn set_thresholds() {}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(target_env = "gnu")]
+    #[test]
+    fn a_mebibyte_is_not_mapped() {
+        const BLOCKS: usize = 16;
+        set_thresholds();
+        // SAFETY: it only reads the allocator's counts.
+        let mapped = || unsafe { libc::mallinfo2() }.hblks;
+        let before = mapped();
+        // SAFETY: it takes any size.
+        let blocks: Vec<_> = (0..BLOCKS).map(|_| unsafe { libc::malloc(1 << 20) }).collect();
+        let after = mapped();
+        for block in blocks {
+            assert!(!block.is_null());
+            // SAFETY: it came from malloc, and is used no more.
+            unsafe { libc::free(block) };
+        }
+        // Other tests may map what they need meanwhile.
+        assert!(after.saturating_sub(before) < BLOCKS, "{before} before, {after} after");
+    }
 
     #[test]
     fn blocks_are_aligned_as_asked() {

@@ -2,7 +2,7 @@
 //!
 //! No logic of its own: `stack.rs` is the page to read first, since it says which layers a request passes, in which order.
 
-#[expect(unsafe_code, reason = "a global allocator is unsafe by nature")]
+#[expect(unsafe_code, reason = "allocators are unsafe by nature")]
 mod allocator;
 mod config;
 mod exposure;
@@ -33,6 +33,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<server::Server>()?;
     module.add_class::<sockets::Sockets>()?;
     module.add_class::<tls::Tls>()?;
+    module.add_function(wrap_pyfunction!(allocator::keep_freed_memory, module)?)?;
     module.add_function(wrap_pyfunction!(logging::init_logging, module)?)?;
     module.add_function(wrap_pyfunction!(stack::builtin_descriptors, module)?)?;
     module.add_function(wrap_pyfunction!(schema::routes, module)?)?;
