@@ -1,4 +1,4 @@
-"""``python -m bench [SCENARIO ...]``: measures, prints tables, writes bench/results, draws the chart."""
+"""``python -m bench [SCENARIO ...]``: measures, prints tables, writes bench/results with a page and a chart of all."""
 
 import argparse
 import signal
@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import chart, machine, report
+from bench import chart, machine, report, summary
 from bench.load import require_generators
 from bench.runner import Settings, compile_protos, run
 from bench.scenarios import SCENARIOS
@@ -20,14 +20,14 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3, help="how many runs the medians are of (default: %(default)s)")
     parser.add_argument("--only", action="append", help="only servers with this in their names; nothing is written")
     parser.add_argument("--list", action="store_true", help="list the scenarios")
-    parser.add_argument("--chart", action="store_true", help="only draw the chart of the results that there are")
+    parser.add_argument("--chart", action="store_true", help="only draw the chart and write the page of the results that there are")
     options = parser.parse_args()
     names = [scenario.name for scenario in SCENARIOS]
     if options.list:
         print("\n".join(f"{scenario.name:22} {scenario.title}" for scenario in SCENARIOS))
         return 0
     if options.chart:
-        print("\n".join(chart.draw(names)))
+        print("\n".join(chart.draw(names) + summary.write(names)))
         return 0
     if unknown := [name for name in options.scenario if name not in names]:
         parser.error(f"no such scenario: {', '.join(unknown)}; there are {', '.join(names)}")
@@ -51,8 +51,8 @@ def main() -> int:
             print(report.table(result), end="\n\n", flush=True)
             refused = refused or any(row["refused"] for row in result["servers"])
     if not options.only:
-        for path in chart.draw(names):
-            print(f"drawn: {path}")
+        for path in chart.draw(names) + summary.write(names):
+            print(f"written: {path}")
     return 1 if refused else 0
 
 
