@@ -79,13 +79,18 @@ envoy: build $(VENV)/.test ## Serve the demo on 127.0.0.1:8080 behind a real Env
 # ---- checking
 
 .PHONY: test
-test: test-rust test-python ## Run every test, Rust and Python
+test: test-rust test-examples test-python ## Run every test, Rust and Python
 	@$(BIN)/python scripts/not_run.py $(RESULTS)
 
 .PHONY: test-rust
 test-rust: $(VENV)/.build $(VENV)/.test ## Run the tests of the crates
 	@mkdir -p $(RESULTS)
 	$(RUST_ENV) cargo test --workspace --locked 2>&1 | tee $(RESULTS)/cargo.log
+
+# Workspaces of their own, since what they depend on is none of Narthex's business.
+.PHONY: test-examples
+test-examples: ## Run the tests of examples/
+	CARGO_TARGET_DIR=target/examples cargo test --manifest-path examples/tonic-json/Cargo.toml --locked
 
 .PHONY: test-python
 test-python: build $(VENV)/.test $(TOOLS)/bin/grpcurl browser ## Run the Python tests: the package's, and the demo's end to end, direct and through Envoy
@@ -135,6 +140,7 @@ lint: lint-rust lint-python ## Check format, lints, types and dependency rules
 .PHONY: lint-rust
 lint-rust: $(VENV)/.build $(TOOLS)/bin/cargo-deny ## rustfmt, clippy, rustdoc and cargo-deny
 	cargo fmt --all --check
+	cargo fmt --manifest-path examples/tonic-json/Cargo.toml --check
 	$(RUST_ENV) cargo clippy --workspace --all-targets --locked -- -D warnings
 	$(RUST_ENV) RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --workspace --no-deps --locked --quiet
 	$(TOOLS)/bin/cargo-deny --locked check bans licenses sources

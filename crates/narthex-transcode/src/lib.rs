@@ -11,11 +11,15 @@
 //! Streams are JSON arrays, lines, JSON text sequences or server-sent events ([`StreamFormat`]); each message goes on as soon
 //! as it is whole, and none is read before somebody has room for it.
 //!
+//! A server of tonic's gets its JSON API by one layer: [`TranscodeLayer::with_bodies`]; `examples/tonic-json` is a whole one.
+//! Neither Python nor hyper nor a runtime is needed for it.
+//!
 //! Not here: CORS, authentication, and gRPC itself.
 
 #![forbid(unsafe_code)]
 
 mod bind;
+mod bodies;
 mod captured;
 mod collision;
 mod details;
@@ -40,6 +44,7 @@ mod template;
 mod update_mask;
 mod wire;
 
+pub use bodies::{Inner, Outer, WithBodies};
 pub use error::{SchemaError, SchemaProblem};
 pub use layer::TranscodeLayer;
 pub use narthex_protojson::{HttpRule, Pattern, Pool, ReadOptions, WriteOptions};
