@@ -109,6 +109,12 @@ class Server:
     def startup(self) -> Awaitable[None]:
         """Starts the runtime on the loop and runs the app's lifespan startup. Raises ``RuntimeError`` if the app says it failed."""
 
+    def discover(self) -> Awaitable[None]:
+        """Asks upstreams for their descriptors; done when each has been asked once, or after a few seconds.
+
+        An upstream that does not tell is asked on and on, and what it tells is served from then on.
+        """
+
     def serve(self) -> None:
         """Listens and accepts; returns at once."""
 

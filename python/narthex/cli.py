@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import narthex
-from narthex import config, standard_streams, transcoding
+from narthex import config, standard_streams, transcoding, upstream
 from narthex.exceptions import Problem, StartupError, report
 from narthex.quantity import format_size
 
@@ -155,13 +155,22 @@ def _parser() -> argparse.ArgumentParser:
         "serve",
         usage="narthex serve [OPTIONS] [APP]",
         help="serve an ASGI application, gRPC services, or both",
-        description="Serves an ASGI application, gRPC services with their JSON API, or both, on one port.",
+        description="Serves an ASGI application, gRPC services with their JSON API, or both, on one port. The services may be "
+        "elsewhere (--upstream).",
         epilog=_EPILOG,
         formatter_class=_Formatter,
         allow_abbrev=False,
     )
     serve.set_defaults(command=_serve)
-    for add in (_add_what, _add_where, _add_translation, transcoding.add_options, _add_limits, _add_logging):
+    for add in (
+        _add_what,
+        upstream.add_options,
+        _add_where,
+        _add_translation,
+        transcoding.add_options,
+        _add_limits,
+        _add_logging,
+    ):
         add(serve)
     routes = commands.add_parser(
         "routes",

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
-from narthex import transcoding
+from narthex import transcoding, upstream
 from narthex.address import LOOPBACK, parse_bind, parse_networks
 from narthex.exceptions import BadValueError, Problem
 from narthex.quantity import parse_duration, parse_size
 from narthex.transcoding import Transcoding
+from narthex.upstream import Upstreams
 
 LOOPS: Final = ("uvloop", "asyncio")
 CLIENT_AUTH: Final = ("required", "optional")
@@ -98,6 +99,7 @@ class Config:
     http_over_grpc_from: tuple[str, ...] = LOOPBACK
     """Peers that may call AsgiService: CIDRs or ``unix``."""
     transcoding: Transcoding = field(default_factory=Transcoding)
+    upstreams: Upstreams = field(default_factory=Upstreams)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +174,7 @@ def _config(reader: "_Reader") -> Config:
         http_over_grpc=_flag(given, "http_over_grpc", default.http_over_grpc),
         http_over_grpc_from=_trusted(reader, default.http_over_grpc_from),
         transcoding=transcoding.read(given, reader.problems),
+        upstreams=upstream.read(given, reader.problems),
     )
 
 
@@ -304,8 +307,11 @@ def _trusted(reader: _Reader, default: tuple[str, ...]) -> tuple[str, ...]:
 
 def _check_together(options: Options, given: Mapping[str, Any], problems: list[Problem]) -> None:
     """What is wrong with options only in each other's company."""
-    if options.app is None and not options.grpc:
-        hint = "Name an application (mysite.asgi:application), a callable (--grpc mysite.grpc:register), or both."
+    if options.app is None and not options.grpc and not options.config.upstreams.targets:
+        hint = (
+            "Name an application (mysite.asgi:application), a callable (--grpc mysite.grpc:register), "
+            "a server elsewhere (--upstream http://HOST:PORT), or several of them."
+        )
         problems.append(Problem("APP and --grpc", "there is nothing to serve", hint))
     if options.factory and options.app is None:
         problems.append(Problem("--factory", "there is no APP to call", "Name the factory, or leave the option out."))

@@ -1,7 +1,8 @@
 """The life of the serving process: load, check everything, serve, stop.
 
 All problems of a start are found before anything is served and told together. What is served and how is native; this module
-only says when: ``prepare`` (routes, sockets), ``startup`` (lifespan), ``serve``, ``shutdown``, in this order.
+only says when: ``prepare`` (routes, sockets), ``startup`` (lifespan), ``discover`` (what upstreams have), ``serve``,
+``shutdown``, in this order.
 """
 
 import asyncio
@@ -186,6 +187,9 @@ async def _run(server: "Server", options: Options, signals: Signals) -> tuple[in
         stopped.cancel()
         ERRORS.error("The application's lifespan startup failed%s", _reason(error))
         return EXIT_LIFESPAN, True
+    if options.config.upstreams.targets:
+        discovered = asyncio.ensure_future(_wait_for(server.discover()))
+        await asyncio.wait({discovered, stopped}, return_when=asyncio.FIRST_COMPLETED)
     server.serve()
     _tell_ready(server.addresses, options.ready_fd)
     await stopped

@@ -15,6 +15,8 @@ OPTIONS = [
     *("--fill-update-mask", "--json-proto-names", "--json-enums-as-ints", "--json-always-print", "--json-ignore-unknown"),
     *("--no-json-ignore-unknown", "--json-compression", "--no-json-compression", "--json-whitespace"),
     "--json-any-case-enums",
+    *("--upstream", "--upstream-reflection", "--no-upstream-reflection", "--upstream-tls-ca", "--upstream-authority"),
+    *("--upstream-connect-timeout", "--upstream-ping-interval"),
 ]
 
 

@@ -157,3 +157,13 @@ def test_missing_uvloop(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert [problem.where for problem in problems("a:b")] == ["--loop uvloop"]
     assert problems("a:b", "--loop", "asyncio") == []
+
+
+def test_upstreams():
+    read_upstreams = read("--upstream", "http://a:1", "--upstream", "shop.v1.Shop=unix:/a=b").config.upstreams
+    assert read_upstreams.targets == (("", "http://a:1"), ("shop.v1.Shop", "unix:/a=b"))
+    assert read_upstreams.ping_interval == 330.0
+    never = read("--upstream", "unix:/a=b", "--upstream-ping-interval", "0", "--upstream-authority", "client")
+    assert never.config.upstreams.targets == (("", "unix:/a=b"),)
+    assert (never.config.upstreams.ping_interval, never.config.upstreams.keep_authority) == (None, True)
+    assert [problem.where for problem in problems("a:b", "--upstream-tls-ca", "x")] == ["--upstream-tls-ca"]

@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::header::{ALLOW, CONTENT_TYPE};
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use narthex_wire::{Body, Flow, Status, is_grpc};
 use pin_project_lite::pin_project;
@@ -45,12 +45,19 @@ pub struct Dispatch<G, A> {
     grpc: G,
     app: Option<A>,
     methods: Methods,
+    expected: Option<Arc<str>>,
 }
 
 impl<G, A> Dispatch<G, A> {
     /// `methods` are the paths that never are the application's.
     pub const fn new(grpc: G, app: Option<A>, methods: Methods) -> Self {
-        Self { grpc, app, methods }
+        Self { grpc, app, methods, expected: None }
+    }
+
+    /// What is not there yet, and may be what a request is for that nobody takes: it gets a 503 with this text, and no 404.
+    #[must_use]
+    pub fn expecting(self, expected: Option<Arc<str>>) -> Self {
+        Self { expected, ..self }
     }
 }
 
@@ -90,11 +97,7 @@ where
         }
         match &mut self.app {
             Some(app) => ResponseFuture { kind: Kind::App { future: app.call(request) } },
-            None => ResponseFuture::answer(text(
-                StatusCode::NOT_FOUND,
-                "Nothing is served at this path: this server has gRPC services and their JSON routes, \
-                 and no web application.\n",
-            )),
+            None => ResponseFuture::answer(nothing(self.expected.as_deref())),
         }
     }
 }
@@ -125,6 +128,20 @@ fn no_call(request: &Request<Body>) -> Response<Body> {
     );
     response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
     response.headers_mut().insert("accept-post", HeaderValue::from_static(CALLS));
+    response
+}
+
+/// Nobody takes the request, or not yet.
+fn nothing(expected: Option<&str>) -> Response<Body> {
+    let Some(expected) = expected else {
+        return text(
+            StatusCode::NOT_FOUND,
+            "Nothing is served at this path: this server has gRPC services and their JSON routes, \
+             and no web application.\n",
+        );
+    };
+    let mut response = text(StatusCode::SERVICE_UNAVAILABLE, format!("{expected}\n"));
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     response
 }
 
@@ -229,6 +246,17 @@ mod tests {
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers()["grpc-status"], "2");
         assert_eq!(response.headers()["grpc-message"], "a gRPC call is a POST, this was GET");
+    }
+
+    #[test]
+    fn what_is_expected_is_a_503() {
+        let dispatch = Dispatch::new(Named("grpc"), None::<Named>, Methods::default());
+        let mut dispatch = dispatch.expecting(Some("Descriptors are not there yet.".into()));
+        let request = Request::post("/v1/books").body(Body::empty()).unwrap();
+        let response = dispatch.call(request).now_or_never().expect("nothing waits here").unwrap();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers()[RETRY_AFTER], "1");
+        assert_eq!(body_text(response), "Descriptors are not there yet.\n");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 
 use crate::tls::Files;
 use crate::transcoding::Transcoding;
+use crate::upstreams::Upstreams;
 
 /// The largest JSON or HttpBody message where the user set no limit: 16 MiB.
 const DEFAULT_MAX_BODY: usize = 16 * 1024 * 1024;
@@ -51,6 +52,7 @@ pub(crate) struct Config {
     http_over_grpc: bool,
     http_over_grpc_from: Vec<String>,
     pub(crate) transcoding: Transcoding,
+    pub(crate) upstreams: Upstreams,
 }
 
 /// Something wrong with the configuration, as Python prints it: where, what, what to do.
@@ -165,6 +167,6 @@ fn trusted(option: &str, entries: &[String], problems: &mut Vec<Problem>) -> Tru
     })
 }
 
-fn seconds(seconds: f64) -> Duration {
+pub(crate) fn seconds(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }

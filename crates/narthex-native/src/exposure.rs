@@ -15,6 +15,16 @@ pub(crate) struct Exposure {
     pub(crate) json: Exposed,
 }
 
+/// What may be shown or hidden.
+pub(crate) struct Registered<'a> {
+    /// The methods that are known.
+    pub(crate) paths: &'a [&'a str],
+    /// The services, which may have methods that nobody can list.
+    pub(crate) services: &'a [String],
+    /// An upstream may have services that nobody has heard of yet.
+    pub(crate) and_unknown: bool,
+}
+
 /// What Narthex answers itself, as selectors.
 const OURS: [&str; 4] = [
     narthex_services::HEALTH,
@@ -24,12 +34,10 @@ const OURS: [&str; 4] = [
 ];
 
 impl Exposure {
-    /// Reads the selectors of each protocol, which must name something in `paths`, the registered methods; `services` are
-    /// registered too, and may have methods that nobody can list.
+    /// Reads the selectors of each protocol, which must name something that is registered.
     pub(crate) fn read(
         given: &[(String, Vec<String>)],
-        paths: &[&str],
-        services: &[String],
+        registered: &Registered<'_>,
         problems: &mut Vec<Problem>,
     ) -> Self {
         let mut exposure = Self::default();
@@ -49,11 +57,11 @@ impl Exposure {
             let mut chosen: Vec<Selector> = OURS.iter().filter_map(|name| Selector::parse(name)).collect();
             for text in selectors {
                 let (what, hint) = match Selector::parse(text) {
-                    Some(selector) if names_something(&selector, paths, services) => {
+                    Some(selector) if names_something(&selector, registered) => {
                         chosen.push(selector);
                         continue;
                     }
-                    Some(_) => ("names nothing that is registered", listed(services)),
+                    Some(_) => ("names nothing that is registered", listed(registered.services)),
                     None => (
                         "is not a selector",
                         "Write pkg.Service, pkg.Service/Method, pkg.*, or *.".to_owned(),
@@ -80,7 +88,8 @@ impl Exposure {
     }
 }
 
-fn names_something(selector: &Selector, paths: &[&str], services: &[String]) -> bool {
+fn names_something(selector: &Selector, registered: &Registered<'_>) -> bool {
+    let Registered { paths, services, and_unknown } = *registered;
     let is_of = |service: &String| match selector {
         Selector::Method(path) => {
             // One that its service does not list, as far as can be known.
@@ -89,7 +98,8 @@ fn names_something(selector: &Selector, paths: &[&str], services: &[String]) -> 
         }
         other => other.matches(&format!("/{service}/")),
     };
-    *selector == Selector::All
+    and_unknown
+        || *selector == Selector::All
         || paths.iter().any(|path| selector.matches(path))
         || services.iter().any(is_of)
 }
@@ -116,7 +126,8 @@ mod tests {
             .collect();
         let services = ["shop.v1.Shop".to_owned(), "dynamic.Service".to_owned()];
         let mut problems = Vec::new();
-        (Exposure::read(&given, &PATHS, &services, &mut problems), problems)
+        let registered = Registered { paths: &PATHS, services: &services, and_unknown: false };
+        (Exposure::read(&given, &registered, &mut problems), problems)
     }
 
     #[test]

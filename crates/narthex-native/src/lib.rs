@@ -4,7 +4,10 @@
 
 #[expect(unsafe_code, reason = "allocators are unsafe by nature")]
 mod allocator;
+mod blueprint;
 mod config;
+mod current;
+mod discovery;
 mod exposure;
 mod logging;
 mod schema;
@@ -15,6 +18,7 @@ mod sockets;
 mod stack;
 mod tls;
 mod transcoding;
+mod upstreams;
 
 use pyo3::prelude::*;
 

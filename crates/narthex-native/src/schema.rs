@@ -5,13 +5,13 @@ use std::collections::HashMap;
 
 use narthex_connect::Shape;
 use narthex_grpc_json::Messages;
-use narthex_protojson::{Method, Pool};
+use narthex_protojson::{Method, Pool, PoolError};
 use narthex_services::Services;
 use narthex_transcode::{RouteTable, Rules};
 use pyo3::prelude::*;
 
 use crate::config::{Config, Problem};
-use crate::exposure::Exposure;
+use crate::exposure::{Exposure, Registered};
 
 /// Everything that is made from descriptors.
 pub(crate) struct Schema {
@@ -23,24 +23,32 @@ pub(crate) struct Schema {
 }
 
 impl Schema {
-    /// Reads a serialized `FileDescriptorSet` for the `registered` services, whose methods that can be listed are at `paths`;
-    /// `None` if that is not possible, with every fault a problem.
+    /// Reads the descriptors of the `registered` services, whose methods that can be listed are at `paths`; `None` if that is
+    /// not possible, with every fault a problem. `before` are the services of a schema that this one replaces.
     pub(crate) fn read(
-        descriptor_set: &[u8],
+        pool: Pool,
         registered: &[String],
         paths: &[&str],
         exposure: &Exposure,
         config: &Config,
+        before: Option<&Services>,
         problems: &mut Vec<Problem>,
     ) -> Option<Self> {
-        let pool = read_pool(descriptor_set, problems)?;
-        let routes = route_table(&pool, registered, exposure, config, problems)?;
+        let mut rules = Rules { exposed: exposure.json.clone(), ..config.transcoding.rules(problems) };
+        if !config.upstreams.is_empty() {
+            leave_out_unknown(&mut rules, &pool);
+        }
+        let routes = route_table(&pool, registered, &rules, problems)?;
         // What a user has to know of these, the start-up says by itself.
         for note in routes.notes() {
             tracing::debug!("{note}");
         }
         let shown = registered.iter().filter(|service| exposure.shows_service(service, paths));
-        let services = Services::new(&pool, &shown.cloned().collect::<Vec<_>>(), config.reflection);
+        let shown: Vec<String> = shown.cloned().collect();
+        let services = match before {
+            None => Services::new(&pool, &shown, config.reflection),
+            Some(before) => before.renewed(&pool, &shown),
+        };
         let methods = methods(&pool, registered, &services);
         Some(Self { pool, routes, services, methods })
     }
@@ -84,26 +92,42 @@ fn methods(pool: &Pool, registered: &[String], services: &Services) -> HashMap<S
     methods
 }
 
-fn read_pool(descriptor_set: &[u8], problems: &mut Vec<Problem>) -> Option<Pool> {
-    Pool::from_file_descriptor_set(descriptor_set)
-        .map_err(|error| {
-            let hint = "regenerate the code of this file with grpc_tools.protoc, and restart";
-            let all = error.problems().iter();
-            problems
-                .extend(all.map(|problem| (problem.file.clone(), problem.message.clone(), hint.to_owned())));
-        })
-        .ok()
+/// The pool of a serialized `FileDescriptorSet`.
+pub(crate) fn read_pool(descriptor_set: &[u8], problems: &mut Vec<Problem>) -> Option<Pool> {
+    pool_or_problems(Pool::from_file_descriptor_set(descriptor_set), problems)
+}
+
+/// The pool, or what is wrong with it as problems.
+pub(crate) fn pool_or_problems(pool: Result<Pool, PoolError>, problems: &mut Vec<Problem>) -> Option<Pool> {
+    pool.map_err(|error| {
+        let hint = "regenerate the code of this file with grpc_tools.protoc, and restart";
+        let all = error.problems().iter();
+        problems.extend(all.map(|problem| (problem.file.clone(), problem.message.clone(), hint.to_owned())));
+    })
+    .ok()
+}
+
+/// A configured rule may be of a method that an upstream has still to tell of.
+fn leave_out_unknown(rules: &mut Rules, pool: &Pool) {
+    rules.configured.retain(|(selector, _)| {
+        let found = selector
+            .rsplit_once('.')
+            .and_then(|(service, name)| Some((pool.service(service)?, name)))
+            .is_some_and(|(service, name)| service.methods().any(|method| method.name() == name));
+        if !found {
+            tracing::debug!("the rule for {selector} selects no method that is known so far");
+        }
+        found
+    });
 }
 
 fn route_table(
     pool: &Pool,
     registered: &[String],
-    exposure: &Exposure,
-    config: &Config,
+    rules: &Rules,
     problems: &mut Vec<Problem>,
 ) -> Option<RouteTable> {
-    let rules = Rules { exposed: exposure.json.clone(), ..config.transcoding.rules(problems) };
-    RouteTable::with_rules(pool, registered, &rules)
+    RouteTable::with_rules(pool, registered, rules)
         .map_err(|error| {
             let all = error.problems().iter();
             problems.extend(
@@ -128,8 +152,10 @@ pub(crate) fn routes(
             .flat_map(|service| service.methods().map(|method| method.path()).collect::<Vec<_>>())
             .collect();
         let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
-        let exposure = Exposure::read(&config.expose, &paths, &services, &mut problems);
-        route_table(&pool, &services, &exposure, &config, &mut problems)
+        let registered = Registered { paths: &paths, services: &services, and_unknown: false };
+        let exposure = Exposure::read(&config.expose, &registered, &mut problems);
+        let rules = Rules { exposed: exposure.json, ..config.transcoding.rules(&mut problems) };
+        route_table(&pool, &services, &rules, &mut problems)
     });
     let routes = table.iter().flat_map(RouteTable::routes);
     let rows = routes

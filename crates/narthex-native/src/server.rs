@@ -3,26 +3,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use narthex_asgi::{App, AppService, Lifespan};
-use narthex_connect::ConnectLayer;
+use narthex_asgi::{App, Lifespan};
 use narthex_edge::{Bind, Bound as BoundSockets, Serving, TcpOptions};
-use narthex_grpc_json::GrpcJsonLayer;
 use narthex_pyrt::{Runtime, RuntimeOptions};
 use narthex_reactor::Reactor;
 use narthex_servicer::{Dialect, Hooks, Registry, Servicer, compression_of};
 use narthex_services::{Services, ServingStatus};
+use narthex_upstream::Upstream;
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyMapping;
 
+use crate::blueprint::Blueprint;
 use crate::config::{Config, Problem};
-use crate::exposure::Exposure;
-use crate::schema::Schema;
+use crate::discovery::Discovery;
 use crate::shutdown::{End, StopLimit, drain};
 use crate::signals::Ear;
 use crate::sockets::{self, Sockets};
-use crate::stack::{self, Parts};
+use crate::stack::{self, Parts, Renew};
 
 /// What shells add to the number of a signal that ended a process.
 const SIGNALLED: i32 = 128;
@@ -30,7 +29,7 @@ const SIGNALLED: i32 = 128;
 /// A server; see python/narthex/server.py for who calls what.
 #[pyclass(frozen, weakref, module = "narthex._native")]
 pub(crate) struct Server {
-    config: Config,
+    config: Arc<Config>,
     runtime: Arc<Runtime>,
     app: Option<App>,
     lifespan: Option<Arc<Lifespan>>,
@@ -45,7 +44,7 @@ pub(crate) struct Server {
 }
 
 #[derive(Default)]
-enum State {
+pub(crate) enum State {
     #[default]
     New,
     Prepared(Box<Prepared>),
@@ -61,16 +60,19 @@ impl State {
 }
 
 /// A server that accepts, or drains.
-struct Active {
+pub(crate) struct Active {
     serving: Serving,
     addresses: Vec<String>,
     services: Services,
+    renew: Option<Renew>,
 }
 
-struct Prepared {
+pub(crate) struct Prepared {
     sockets: BoundSockets,
     edge: narthex_edge::Config,
     parts: Parts,
+    /// What has still to be asked of upstreams.
+    discovery: Arc<Discovery>,
 }
 
 #[pymethods]
@@ -116,7 +118,7 @@ impl Server {
             dialect: if classic { Dialect::Classic } else { Dialect::Aio },
         };
         let stop_limit = StopLimit::new(Arc::clone(&runtime), lifespan.clone());
-        let state = Arc::default();
+        let (config, state) = (Arc::new(config), Arc::default());
         Ok(Self {
             config,
             runtime,
@@ -136,11 +138,13 @@ impl Server {
     fn prepare(&self, py: Python<'_>) -> PyResult<Vec<Problem>> {
         let mut problems = Vec::new();
         let forwarded_from = self.config.forwarded_from(&mut problems);
-        let parts = self.parts(py, &mut problems)?;
+        let (blueprint, upstreams) = self.blueprint(py, &mut problems)?;
+        let discovery = Discovery::new(Arc::new(blueprint), &self.state, upstreams);
+        let parts = discovery.parts(&mut problems);
         let sockets = self.bind(&mut problems);
         if let (Some(parts), true) = (parts, problems.is_empty()) {
             let edge = self.config.edge(forwarded_from);
-            *self.state.lock() = State::Prepared(Box::new(Prepared { sockets, edge, parts }));
+            *self.state.lock() = State::Prepared(Box::new(Prepared { sockets, edge, parts, discovery }));
         }
         Ok(problems)
     }
@@ -164,18 +168,30 @@ impl Server {
         }
     }
 
+    /// Asks upstreams for their descriptors; done when each has been asked once, or the time for it is over.
+    fn discover<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let discovery = match &*self.state.lock() {
+            State::Prepared(prepared) => Arc::clone(&prepared.discovery),
+            _ => return narthex_pyrt::ready_none(py),
+        };
+        let answer = self.runtime.create_future(py)?;
+        discovery.begin(&self.runtime, answer.clone().unbind());
+        Ok(answer)
+    }
+
     /// Listens and accepts.
     fn serve(&self) -> PyResult<()> {
         let mut state = self.state.lock();
         match std::mem::take(&mut *state) {
             State::Prepared(prepared) => {
-                let Prepared { sockets, edge, parts } = *prepared;
+                let Prepared { sockets, edge, parts, .. } = *prepared;
                 let addresses = addresses(&sockets);
                 let services = parts.services.clone();
                 let reactor = self.runtime.reactor();
-                let served = sockets.serve(reactor, stack::build(parts, reactor), edge);
+                let (stack, renew) = stack::renewable(parts, reactor);
+                let served = sockets.serve(reactor, stack, edge);
                 let serving = served.map_err(|error| PyOSError::new_err(error.to_string()))?;
-                *state = State::Serving(Box::new(Active { serving, addresses, services }));
+                *state = State::Serving(Box::new(Active { serving, addresses, services, renew }));
                 Ok(())
             }
             other => {
@@ -227,11 +243,7 @@ impl Server {
     fn set_health(&self, service: String, status: i32) -> PyResult<()> {
         let status = ServingStatus::try_from(status)
             .map_err(|_| PyValueError::new_err(format!("{status} is no status of grpc.health.v1")))?;
-        let services = match &*self.state.lock() {
-            State::Prepared(prepared) => prepared.parts.services.clone(),
-            State::Serving(active) => active.services.clone(),
-            State::New | State::Closed => return Ok(()),
-        };
+        let Some(services) = self.state.lock().services().cloned() else { return Ok(()) };
         // Outside the lock: watches are woken.
         services.health().set(service, status);
         Ok(())
@@ -278,43 +290,57 @@ impl Server {
         bound
     }
 
-    /// What the layers are made of; routes that cannot be are problems.
-    fn parts(&self, py: Python<'_>, problems: &mut Vec<Problem>) -> PyResult<Option<Parts>> {
-        let config = &self.config;
-        let paths: Vec<&str> = self.registry.paths().collect();
-        let exposure = Exposure::read(&config.expose, &paths, &self.services, problems);
-        let schema = Schema::read(&self.descriptor_set, &self.services, &paths, &exposure, config, problems);
-        let cors = config.cors(problems);
+    /// What is here and what is elsewhere, and the upstreams that tell what they have.
+    fn blueprint(&self, py: Python<'_>, problems: &mut Vec<Problem>) -> PyResult<(Blueprint, Vec<Upstream>)> {
         let hooks = Hooks::from_django(py)?;
         let servicer =
             Servicer::new(Arc::clone(&self.runtime), Arc::clone(&self.registry), self.calls, hooks);
-        let http_over_grpc =
-            config.http_over_grpc_from(problems).map(|trust| (trust, config.max_message_body()));
-        Ok(schema.map(|schema| Parts {
-            access_log: config.access_log,
-            cors,
-            connect: ConnectLayer::new(
-                schema.connect(self.registry.cardinalities(), &exposure),
-                schema.pool.clone(),
-                config.grpc_max_message,
-            ),
-            grpc_json: GrpcJsonLayer::new(schema.messages(), config.grpc_max_message),
-            routes: Arc::new(schema.routes),
-            transcode: config.transcoding.options(config.api_prefixes.clone(), config.max_message_body()),
-            methods: self
-                .registry
-                .paths()
-                .filter(|path| exposure.shows(path))
-                .map(Box::<str>::from)
-                .chain(schema.services.paths().map(Box::from))
-                .collect(),
-            services: schema.services,
-            http_over_grpc,
+        let upstreams = &self.config.upstreams;
+        let (directory, mut made) = upstreams.directory(self.runtime.reactor(), &self.services, problems);
+        if !upstreams.reflection {
+            made.clear();
+        }
+        let blueprint = Blueprint {
+            config: Arc::clone(&self.config),
+            registry: Arc::clone(&self.registry),
             servicer,
-            app: self.app.clone().map(AppService::new),
-            grpc: exposure.grpc,
-            grpc_web: exposure.grpc_web,
-        }))
+            app: self.app.clone(),
+            services: self.services.clone(),
+            descriptor_set: self.descriptor_set.clone(),
+            directory: Arc::new(directory),
+        };
+        Ok((blueprint, made))
+    }
+}
+
+impl State {
+    /// The services of the stack that serves, or is about to.
+    pub(crate) fn services(&self) -> Option<&Services> {
+        match self {
+            Self::Prepared(prepared) => Some(&prepared.parts.services),
+            Self::Serving(active) => Some(&active.services),
+            Self::New | Self::Closed => None,
+        }
+    }
+
+    /// Has these parts served from now on.
+    pub(crate) fn install(state: &Mutex<Self>, parts: Parts) {
+        let mut locked = state.lock();
+        let renew = match &mut *locked {
+            Self::Prepared(prepared) => {
+                prepared.parts = parts;
+                return;
+            }
+            Self::Serving(active) => {
+                active.services = parts.services.clone();
+                active.renew.clone()
+            }
+            Self::New | Self::Closed => None,
+        };
+        drop(locked);
+        if let Some(renew) = renew {
+            renew(parts);
+        }
     }
 }
 

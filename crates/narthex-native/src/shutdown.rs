@@ -192,7 +192,7 @@ impl Job for Overdue {
 }
 
 /// Sets the result of an asyncio future, unless its waiter has gone.
-fn resolve(future: &Bound<'_, PyAny>, value: bool) -> PyResult<()> {
+pub(crate) fn resolve(future: &Bound<'_, PyAny>, value: bool) -> PyResult<()> {
     if !future.call_method0("done")?.is_truthy()? {
         future.call_method1("set_result", (value,))?;
     }

@@ -19,12 +19,16 @@ use narthex_reactor::Reactor;
 use narthex_servicer::Servicer;
 use narthex_services::{Services, ServicesLayer};
 use narthex_transcode::{RouteTable, TranscodeLayer};
+use narthex_upstream::{Directory, UpstreamsLayer};
 use narthex_wire::{Body, Exposed, Trusted};
+use parking_lot::RwLock;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use tower::util::option_layer;
 use tower_layer::Layer;
 use tower_service::Service;
+
+use crate::current::Current;
 
 /// What the layers are made of.
 pub(crate) struct Parts {
@@ -42,6 +46,10 @@ pub(crate) struct Parts {
     /// Peers that may send HTTP inside gRPC, and how much of it; `None` if nobody may.
     pub(crate) http_over_grpc: Option<(Trusted, usize)>,
     pub(crate) servicer: Servicer,
+    /// What is elsewhere, if anything is.
+    pub(crate) upstreams: Option<Arc<Directory>>,
+    /// What an upstream has still to tell, as those hear who ask for it.
+    pub(crate) expected: Option<Arc<str>>,
     pub(crate) app: Option<AppService>,
     pub(crate) methods: Methods,
 }
@@ -53,15 +61,17 @@ pub(crate) fn build(
 ) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
 + Clone
 + Send
-+ 'static {
-    // gRPC, innermost first: the user's servicers; HTTP that comes inside gRPC; health and reflection.
-    let grpc = parts.servicer;
++ Sync
++ use<> {
+    // gRPC, innermost first: the user's servicers; services that are elsewhere; HTTP that comes inside gRPC; health and
+    // reflection.
+    let grpc = option_layer(parts.upstreams.map(UpstreamsLayer::new)).layer(parts.servicer);
     let over_grpc = parts.app.clone().zip(parts.http_over_grpc);
     let over_grpc = over_grpc.map(|(app, (trust, max_body))| HttpOverGrpcLayer::new(app, trust, max_body));
     let grpc = option_layer(over_grpc).layer(grpc);
     let grpc = ServicesLayer::new(parts.services).layer(grpc);
 
-    let stack = Dispatch::new(grpc, parts.app, parts.methods.clone());
+    let stack = Dispatch::new(grpc, parts.app, parts.methods.clone()).expecting(parts.expected);
     // Counts from the instant of arrival, in normal form: a JSON request's deadline is a gRPC deadline by now.
     let stack = DeadlineLayer::new(reactor).layer(stack);
     // A bound HTTP route becomes its gRPC method; anything else passes untouched.
@@ -84,6 +94,34 @@ pub(crate) fn build(
     let stack = CatchLayer.layer(stack);
     // Sees what the client really sent, and what it really gets.
     ObserveLayer::new(parts.access_log).layer(stack)
+}
+
+/// Puts another stack in the place of the one that serves.
+pub(crate) type Renew = Arc<dyn Fn(Parts) + Send + Sync>;
+
+/// The stack, and how it is replaced if it has upstreams, which may tell more than is known at the start.
+pub(crate) fn renewable(
+    parts: Parts,
+    reactor: &Reactor,
+) -> (
+    impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
+    + Clone
+    + Send
+    + use<>,
+    Option<Renew>,
+) {
+    if parts.upstreams.is_none() {
+        return (Current::Fixed(build(parts, reactor)), None);
+    }
+    let current = Arc::new(RwLock::new(build(parts, reactor)));
+    let (replaced, reactor) = (Arc::clone(&current), reactor.clone());
+    let renew = Arc::new(move |parts| {
+        let stack = build(parts, &reactor);
+        let before = std::mem::replace(&mut *replaced.write(), stack);
+        // Outside the lock.
+        drop(before);
+    });
+    (Current::Renewed(current), Some(renew))
 }
 
 /// A `FileDescriptorSet` of the services that Narthex itself answers, with imports, and of what their errors may carry

@@ -34,7 +34,7 @@ pub use builtin::BUILTIN_DESCRIPTOR_SET;
 pub use error::{PoolError, PoolProblem, ReadError, TextError, WriteError};
 pub use handle::{Field, Kind, Message, Method, Service};
 pub use http_rule::{Custom, HttpRule, Pattern};
-pub use pool::{File, Pool};
+pub use pool::{File, Pool, join_descriptor_sets};
 pub use read::{ReadOptions, field_json_to_wire, json_to_wire};
 pub use scalar::text_to_wire;
 pub use status::{StatusDetail, status_details, status_details_to_json};

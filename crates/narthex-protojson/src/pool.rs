@@ -1,6 +1,6 @@
 //! The descriptor pool: built once from a descriptor set, then read only.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -331,6 +331,26 @@ fn split(set: &[u8]) -> Result<Vec<File>, String> {
         Ok(File { name: raw.name, dependencies: raw.dependency, bytes })
     };
     set.file.into_iter().enumerate().map(file).collect()
+}
+
+/// Several descriptor sets as one; of files of the same name the first is taken.
+///
+/// Sets that come from different programs have files in common (google/protobuf/timestamp.proto) that need not be the same byte
+/// for byte, which one set may not have.
+///
+/// # Errors
+///
+/// If one of them is no descriptor set.
+pub fn join_descriptor_sets<'a>(sets: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<u8>, PoolError> {
+    let mut joined = RawSet::default();
+    let mut names = HashSet::new();
+    for set in sets {
+        let files = split(set).map_err(|message| whole(&message))?;
+        joined
+            .file
+            .extend(files.into_iter().filter(|file| names.insert(file.name.clone())).map(|file| file.bytes));
+    }
+    Ok(joined.encode_to_vec())
 }
 
 /// The google.api.http annotations of a file by the full name of their method.

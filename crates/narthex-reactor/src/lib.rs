@@ -45,6 +45,7 @@ mod reactor;
 mod shared;
 mod sync;
 mod timer;
+mod tokio_io;
 mod wheel;
 
 #[cfg(all(test, loom))]

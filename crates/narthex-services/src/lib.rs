@@ -1,13 +1,15 @@
 //! Health and reflection as gRPC services.
 //!
 //! [`ServicesLayer`] answers grpc.health.v1.Health and grpc.reflection.v1 and v1alpha.ServerReflection, and hands
-//! everything else on. A service that the program registers itself is the program's: its path is left alone.
+//! everything else on. A service that the program registers itself is the program's: its path is left alone. The other way
+//! round, [`discover`] asks the reflection of a server elsewhere.
 //!
 //! It is *not* where statuses are decided: whoever runs the server sets them by [`Health`]. And it runs no task of its
 //! own: a stream's answers are made when its body is polled.
 
 #![forbid(unsafe_code)]
 
+pub mod discovery;
 pub mod health;
 mod message;
 pub mod reflection;
@@ -15,6 +17,7 @@ mod reply;
 pub mod service;
 mod watched;
 
+pub use discovery::{Discovered, discover};
 pub use health::{Health, ServingStatus};
 pub use reflection::Reflection;
 pub use service::{ResponseFuture, Services, ServicesLayer, WithServices};

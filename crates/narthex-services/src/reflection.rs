@@ -51,6 +51,11 @@ impl Reflection {
         Self { files: Arc::new(Files { names, pools: [pool, ours] }), shutting_down: Watched::new(false) }
     }
 
+    /// The same, telling of other services; what is open goes on with those before, and ends by the same shutdown.
+    pub(crate) fn renewed(&self, pool: Pool, names: impl IntoIterator<Item = String>) -> Self {
+        Self { shutting_down: self.shutting_down.clone(), ..Self::new(pool, names) }
+    }
+
     /// The descriptors of the services answered here.
     pub(crate) fn ours(&self) -> &Pool {
         let [_, ours] = &self.files.pools;

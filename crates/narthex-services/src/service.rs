@@ -17,8 +17,8 @@ use crate::{HEALTH, NAMES, REFLECTION_V1, REFLECTION_V1ALPHA};
 const CHECK: &str = "/grpc.health.v1.Health/Check";
 const LIST: &str = "/grpc.health.v1.Health/List";
 const WATCH: &str = "/grpc.health.v1.Health/Watch";
-const REFLECT_V1: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
-const REFLECT_V1ALPHA: &str = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo";
+pub(crate) const REFLECT_V1: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+pub(crate) const REFLECT_V1ALPHA: &str = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo";
 
 /// Which of the services are answered here, and from what. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -47,6 +47,21 @@ impl Services {
         }
         let names = registered.iter().cloned().chain(own);
         Self(Arc::new(Inner { health, reflection: Reflection::new(pool.clone(), names), ours }))
+    }
+
+    /// The same with reflection on other services, of which those that health does not know are serving from now on.
+    ///
+    /// Statuses that were set stay, and whoever shuts one of the two down shuts down both. What is answered here does not
+    /// change: none of [`NAMES`] comes or goes.
+    #[must_use]
+    pub fn renewed(&self, pool: &Pool, registered: &[String]) -> Self {
+        let Inner { health, reflection, ours } = &*self.0;
+        for name in registered.iter().filter(|name| health.get(name).is_none()) {
+            health.set(name, ServingStatus::Serving);
+        }
+        let own = NAMES.iter().zip(ours).filter(|(_, ours)| **ours).map(|(name, _)| (*name).to_owned());
+        let reflection = reflection.renewed(pool.clone(), registered.iter().cloned().chain(own));
+        Self(Arc::new(Inner { health: health.clone(), reflection, ours: *ours }))
     }
 
     /// The statuses that health tells.

@@ -30,6 +30,17 @@ const NOT_METADATA: [HeaderName; 14] = [
     HeaderName::from_static("proxy-connection"),
 ];
 
+/// What is for one hop alone, whether or not `connection` names it.
+const HOP_BY_HOP: [HeaderName; 7] = [
+    header::CONNECTION,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::TE,
+    header::TRAILER,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+];
+
 /// All but 0x20-0x24 and 0x26-0x7E; what is not ASCII is always encoded.
 const MESSAGE: &AsciiSet = &CONTROLS.add(b'%');
 
@@ -144,6 +155,16 @@ pub fn keep_metadata(headers: &mut HeaderMap) {
         return headers.clear();
     }
     for name in dropped {
+        headers.remove(name);
+    }
+}
+
+/// Leaves out what is about one connection and not the message (RFC 9110 7.6.1), as an intermediary has to.
+pub fn drop_hop_by_hop(headers: &mut HeaderMap) {
+    for name in named_by_connection(headers) {
+        headers.remove(name);
+    }
+    for name in &HOP_BY_HOP {
         headers.remove(name);
     }
 }

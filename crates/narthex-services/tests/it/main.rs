@@ -1,5 +1,6 @@
 //! The crate's contract: health and reflection as gRPC's own clients know them.
 
+mod discovery;
 mod health;
 mod reflection;
 mod service;

@@ -1,0 +1,97 @@
+"""Upstreams that are not there, come later, go, or have no reflection; and options that cannot be."""
+
+import socket
+import time
+
+import grpc
+import pytest
+
+PATIENCE = 20.0
+
+
+@pytest.fixture
+def free_port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+def until(done, what):
+    """Asks again and again: what happens elsewhere tells nobody here."""
+    deadline = time.monotonic() + PATIENCE
+    while not done():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+
+
+def test_an_upstream_that_comes_later(serve, start_upstream, free_port, stub, web_pb2):
+    with serve("--upstream", f"http://127.0.0.1:{free_port}") as server, server.client() as client:
+        server.wait_for("does not tell its descriptors")
+        response = client.post("/web.v1.Echo/Unary", json={"text": "a"})
+        assert (response.status_code, response.headers["retry-after"]) == (503, "1")
+        assert f"http://127.0.0.1:{free_port}" in response.text
+        with grpc.insecure_channel(server.target) as channel, pytest.raises(grpc.RpcError) as raised:
+            stub(channel).Unary(web_pb2.Say(), timeout=PATIENCE)
+        assert raised.value.code() == grpc.StatusCode.UNAVAILABLE
+        assert f"the upstream http://127.0.0.1:{free_port} cannot be reached" in raised.value.details()
+        with start_upstream(f"127.0.0.1:{free_port}"):
+            server.wait_for("has the services web.v1.Echo, web.v1.Other", timeout=PATIENCE)
+            assert client.post("/web.v1.Echo/Unary", json={"text": "a"}).json() == {"text": "a"}
+
+
+def test_an_upstream_that_goes_and_comes_back(serve, start_upstream, free_port, stub, web_pb2):
+    address = f"127.0.0.1:{free_port}"
+    with start_upstream(address):
+        server = serve("--upstream", f"http://{address}")
+    with server, server.client() as client, grpc.insecure_channel(server.target) as channel:
+
+        def answer():
+            return client.post("/web.v1.Echo/Unary", json={"text": "a"})
+
+        # What its services are is known: a call fails as one, and not for a path that nobody has.
+        response = answer()
+        assert (response.status_code, response.json()["code"]) == (503, 14)
+        assert f"the upstream http://{address} cannot be reached" in response.json()["message"]
+        with start_upstream(address):
+            until(lambda: answer().status_code == 200, "it is reached again")
+            assert stub(channel).Unary(web_pb2.Say(text="a"), timeout=PATIENCE).text == "a"
+
+
+def test_an_upstream_without_reflection(serve, start_upstream, stub, web_pb2):
+    with (
+        start_upstream(with_reflection=False) as upstream,
+        serve("--upstream", upstream.url) as server,
+        server.client() as client,
+        grpc.insecure_channel(server.target) as channel,
+    ):
+        server.wait_for("has no reflection")
+        assert stub(channel).Unary(web_pb2.Say(text="a"), timeout=PATIENCE).text == "a"
+        assert client.post("/web.v1.Echo/Unary", json={}).status_code == 404
+
+
+def test_an_upstream_that_is_not_asked(serve, upstream, stub, web_pb2):
+    arguments = ("--upstream", upstream.url, "--no-upstream-reflection")
+    with serve(*arguments) as server, server.client() as client, grpc.insecure_channel(server.target) as channel:
+        assert stub(channel).Unary(web_pb2.Say(text="a"), timeout=PATIENCE).text == "a"
+        assert client.post("/web.v1.Echo/Unary", json={}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--upstream", "localhost:50051"], "--upstream localhost:50051: is not the address of a server"),
+        (["--upstream", "http://a/b"], "--upstream http://a/b: is more than the address of a server"),
+        (["--upstream", "http://a", "--upstream", "http://b"], "--upstream http://b: is the second upstream for the same"),
+        (
+            ["--grpc", "upstreams:register", "--upstream", "web.v1.Other=http://a"],
+            "--upstream web.v1.Other=http://a: names a service that is registered here",
+        ),
+        (["--upstream", "https://a", "--upstream-tls-ca", "nowhere.pem"], "--upstream-tls-ca nowhere.pem: cannot be read"),
+        (["--upstream", "http://a", "--upstream-authority", "mine"], "--upstream-authority mine: is none of the choices"),
+        (["translated:app", "--upstream-authority", "client"], "--upstream-authority: has no effect alone"),
+        (["--upstream", "http://a", "--upstream-connect-timeout", "soon"], "--upstream-connect-timeout soon:"),
+    ],
+)
+def test_what_cannot_be_is_told_at_once(narthex, apps, arguments, problem):
+    ended = narthex("serve", "--bind", "127.0.0.1:0", "--app-dir", str(apps), *arguments)
+    assert (ended.returncode, problem in ended.stderr) == (2, True), ended.stderr
