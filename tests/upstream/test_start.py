@@ -76,6 +76,23 @@ def test_an_upstream_that_is_not_asked(serve, upstream, stub, web_pb2):
         assert client.post("/web.v1.Echo/Unary", json={}).status_code == 404
 
 
+def test_an_upstream_that_is_described_by_a_file(serve, start_upstream, free_port, web_pb2, tmp_path):
+    described = tmp_path / "web.binpb"
+    file = web_pb2.DESCRIPTOR.serialized_pb
+    # One field of a FileDescriptorSet; the file is small and imports nothing.
+    described.write_bytes(b"\x0a" + bytes([len(file) & 0x7F | 0x80, len(file) >> 7]) + file)
+    address = f"127.0.0.1:{free_port}"
+    arguments = ("--upstream", f"http://{address}", "--no-upstream-reflection", "--descriptor-set", str(described))
+    with serve(*arguments) as server, server.client() as client:
+        # Its routes are there before it is.
+        response = client.post("/web.v1.Echo/Unary", json={"text": "a"})
+        assert (response.status_code, response.json()["code"]) == (503, 14)
+        with start_upstream(address, with_reflection=False):
+            until(lambda: client.post("/web.v1.Echo/Unary", json={"text": "a"}).status_code == 200, "it is reached")
+            head = {"connect-protocol-version": "1"}
+            assert client.post("/web.v1.Echo/Unary", json={"text": "a"}, headers=head).json() == {"text": "a"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
@@ -89,6 +106,8 @@ def test_an_upstream_that_is_not_asked(serve, upstream, stub, web_pb2):
         (["--upstream", "https://a", "--upstream-tls-ca", "nowhere.pem"], "--upstream-tls-ca nowhere.pem: cannot be read"),
         (["--upstream", "http://a", "--upstream-authority", "mine"], "--upstream-authority mine: is none of the choices"),
         (["translated:app", "--upstream-authority", "client"], "--upstream-authority: has no effect alone"),
+        (["--upstream", "http://a", "--descriptor-set", "nowhere"], "--descriptor-set nowhere: cannot be read"),
+        (["--upstream", "http://a", "--descriptor-set", __file__], "test_start.py: these bytes are no"),
         (["--upstream", "http://a", "--upstream-connect-timeout", "soon"], "--upstream-connect-timeout soon:"),
     ],
 )

@@ -35,6 +35,8 @@ pub(crate) struct Discovery {
     blueprint: Arc<Blueprint>,
     state: Weak<Mutex<State>>,
     upstreams: Vec<Upstream>,
+    /// What files say, whatever upstreams tell.
+    described: Vec<Discovered>,
     known: Mutex<Vec<Known>>,
 }
 
@@ -53,9 +55,10 @@ impl Discovery {
         blueprint: Arc<Blueprint>,
         state: &Arc<Mutex<State>>,
         upstreams: Vec<Upstream>,
+        described: Vec<Discovered>,
     ) -> Arc<Self> {
         let known = Mutex::new(vec![Known::default(); upstreams.len()]);
-        Arc::new(Self { blueprint, state: Arc::downgrade(state), upstreams, known })
+        Arc::new(Self { blueprint, state: Arc::downgrade(state), upstreams, described, known })
     }
 
     /// What the first stack is made of.
@@ -66,7 +69,7 @@ impl Discovery {
     /// What all of them have told so far.
     fn told(&self) -> Told {
         let known = self.known.lock();
-        let mut told = Told::default();
+        let mut told = Told { discovered: self.described.clone(), expected: None };
         let mut expected = Vec::new();
         for (known, upstream) in known.iter().zip(&self.upstreams) {
             match known {
@@ -118,8 +121,8 @@ impl Discovery {
                 Ok(discovered) => return self.learn(index, discovered),
                 Err(status) if status.code() == Code::Unimplemented => {
                     tracing::warn!(
-                        "the upstream {address} has no reflection: its services are gRPC and gRPC-Web alone, \
-                         without JSON and Connect"
+                        "the upstream {address} has no reflection: services of it that no --descriptor-set describes are gRPC \
+                         and gRPC-Web alone, without JSON and Connect"
                     );
                     self.known.lock()[index] = Known::Silent;
                     return drop(self.renew());

@@ -139,7 +139,8 @@ impl Server {
         let mut problems = Vec::new();
         let forwarded_from = self.config.forwarded_from(&mut problems);
         let (blueprint, upstreams) = self.blueprint(py, &mut problems)?;
-        let discovery = Discovery::new(Arc::new(blueprint), &self.state, upstreams);
+        let described = self.config.upstreams.described(&blueprint.directory, &mut problems);
+        let discovery = Discovery::new(Arc::new(blueprint), &self.state, upstreams, described);
         let parts = discovery.parts(&mut problems);
         let sockets = self.bind(&mut problems);
         if let (Some(parts), true) = (parts, problems.is_empty()) {
