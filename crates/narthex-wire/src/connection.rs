@@ -76,6 +76,10 @@ pub struct Security {
     pub version: u16,
     /// The number of the cipher suite in IANA's registry.
     pub cipher_suite: u16,
+    /// What keys were exchanged in, by its usual name: `X25519`.
+    pub key_exchange_group: Option<&'static str>,
+    /// An earlier session was resumed.
+    pub resumed: bool,
     /// The name that the client asked for (SNI).
     pub server_name: Option<String>,
     /// Who the client is, where it has shown a certificate; it has been verified.
@@ -91,8 +95,30 @@ pub struct ClientCertificate {
     pub subject: String,
     /// The subject's common name.
     pub common_name: Option<String>,
-    /// Its subject alternative names: host names, addresses, URIs and email addresses.
-    pub alternative_names: Vec<String>,
+    /// Its subject alternative names.
+    pub alternative_names: Vec<AlternativeName>,
+}
+
+/// A name that a certificate has for its subject; others than these are left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AlternativeName {
+    /// The name of a host.
+    Dns(String),
+    /// An IP address.
+    Ip(IpAddr),
+    /// A URI.
+    Uri(String),
+    /// An email address.
+    Email(String),
+}
+
+impl fmt::Display for AlternativeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dns(name) | Self::Uri(name) | Self::Email(name) => f.write_str(name),
+            Self::Ip(address) => address.fmt(f),
+        }
+    }
 }
 
 /// Where a request comes from, and who from, once the `X-Forwarded-*` headers of trusted peers are believed.

@@ -31,7 +31,8 @@ pub use answered::Answered;
 pub use body::{Body, CollectError, Collected};
 pub use code::Code;
 pub use connection::{
-    Asked, Carried, Client, ClientCertificate, Connection, Endpoint, Flow, Origin, Scheme, Security,
+    AlternativeName, Asked, Carried, Client, ClientCertificate, Connection, Endpoint, Flow, Origin, Scheme,
+    Security,
 };
 pub use encoding::{Accepted, Encoding};
 pub use exposed::{Exposed, Selector};

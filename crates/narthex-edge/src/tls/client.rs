@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use narthex_wire::ClientCertificate;
+use narthex_wire::{AlternativeName, ClientCertificate};
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use x509_cert::Certificate;
 use x509_cert::attr::AttributeTypeAndValue;
@@ -48,12 +48,12 @@ fn common_name(attribute: &AttributeTypeAndValue) -> Option<&str> {
     }
 }
 
-fn alternative_name(name: &GeneralName) -> Option<String> {
+fn alternative_name(name: &GeneralName) -> Option<AlternativeName> {
     match name {
-        GeneralName::DnsName(name)
-        | GeneralName::UniformResourceIdentifier(name)
-        | GeneralName::Rfc822Name(name) => Some(name.as_str().to_owned()),
-        GeneralName::IpAddress(address) => ip(address.as_bytes()).map(|ip| ip.to_string()),
+        GeneralName::DnsName(name) => Some(AlternativeName::Dns(name.as_str().to_owned())),
+        GeneralName::UniformResourceIdentifier(name) => Some(AlternativeName::Uri(name.as_str().to_owned())),
+        GeneralName::Rfc822Name(name) => Some(AlternativeName::Email(name.as_str().to_owned())),
+        GeneralName::IpAddress(address) => ip(address.as_bytes()).map(AlternativeName::Ip),
         _ => None,
     }
 }

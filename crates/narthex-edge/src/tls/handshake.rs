@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use narthex_reactor::net::Stream;
 use narthex_wire::Security;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConnection;
+use tokio_rustls::rustls::{HandshakeKind, NamedGroup, ServerConnection};
 
 use super::client::certificate;
 use super::transport::{Raw, Transport};
@@ -58,7 +58,21 @@ fn settled(session: &ServerConnection) -> Security {
     Security {
         version: session.protocol_version().map_or(0, u16::from),
         cipher_suite: session.negotiated_cipher_suite().map_or(0, |suite| u16::from(suite.suite())),
+        key_exchange_group: session
+            .negotiated_key_exchange_group()
+            .and_then(|group| group_name(group.name())),
+        resumed: session.handshake_kind() == Some(HandshakeKind::Resumed),
         server_name: session.server_name().map(str::to_owned),
         client: session.peer_certificates().and_then(certificate),
+    }
+}
+
+/// As OpenSSL and its relatives name it.
+fn group_name(group: NamedGroup) -> Option<&'static str> {
+    match group {
+        NamedGroup::secp256r1 => Some("P-256"),
+        NamedGroup::secp384r1 => Some("P-384"),
+        NamedGroup::secp521r1 => Some("P-521"),
+        group => group.as_str(),
     }
 }
