@@ -163,8 +163,7 @@ fn clients_certificates() {
         assert_eq!(ask(None).is_ok(), without);
         ask(Some(&foreign)).unwrap_err();
         let said = ask(Some(&client)).unwrap();
-        let expect =
-            r#"CN=CN of client.example Some("CN of client.example") [Dns("client.example"), Ip(192.0.2.7)] 1"#;
+        let expect = r#"CN=CN of client.example Some("CN of client.example") [Dns("client.example"), Ip(192.0.2.7)] 1"#;
         assert!(said.ends_with(expect), "{said}");
     }
 }
