@@ -215,7 +215,7 @@ pub(crate) fn write(message: &Bytes, kind: &ResponseBody, options: WriteOptions)
         ResponseBody::Raw => raw(HttpBody::read(message)),
         ResponseBody::RawField(field) => raw(HttpBody::read_field(message, field.number())),
         ResponseBody::Whole(_) | ResponseBody::Field(_) => {
-            let mut json = Vec::with_capacity(message.len() * 2 + 16);
+            let mut json = Vec::new();
             write_json(message, kind, options, &mut json)?;
             Ok(Written { content_type: JSON, data: json.into() })
         }

@@ -93,7 +93,8 @@ fn run<'a>(
         depth: 0,
         nesting: 0,
     };
-    writer.layout.out.reserve(wire.len().min(4096) * 2);
+    // Mostly enough: of a small message the names are longer than what it says; what is long grows as it goes.
+    writer.layout.out.reserve(wire.len().min(4096) * 2 + 128);
     let result = write(&mut writer, all);
     *out = writer.layout.out;
     result.inspect_err(|_| out.truncate(before))
