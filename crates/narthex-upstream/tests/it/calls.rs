@@ -272,7 +272,10 @@ fn a_client_that_reads_slowly_holds_the_upstream_back_and_nobody_else() {
 #[test]
 fn an_upstream_that_reads_slowly_holds_the_client_back() {
     run(|reactor| async move {
-        let peer = Peer::start(&reactor);
+        let mut http2 = h2::server::Builder::new();
+        // One stream's window does not fill the connection's, so that other calls have room.
+        http2.initial_connection_window_size(1024 * 1024);
+        let peer = Peer::with(&reactor, http2);
         let upstream = upstream(&reactor, &peer.address, Options::default());
         let (sender, body) = pieces();
         for _ in 0..100 {
