@@ -165,7 +165,7 @@ impl<'a> Writer<'a> {
         if field.shape == Shape::One && field.kind.message().is_none() {
             let Some(payload) = self.last(group) else { return Ok(()) };
             let scalar = Scalar::of(payload, self.wire);
-            if !field.presence && scalar.is_zero() && !self.options.always_print {
+            if !field.presence && scalar.is_zero_of(field.kind) && !self.options.always_print {
                 return Ok(());
             }
             self.key(field);

@@ -51,6 +51,15 @@ impl<'a> Scalar<'a> {
         }
     }
 
+    /// Whether it is the zero of its type, which may be shorter than the varint.
+    #[inline]
+    pub(super) fn is_zero_of(self, kind: Type) -> bool {
+        match kind {
+            Type::Int32 | Type::Sint32 | Type::Uint32 | Type::Enum(_) => self.low_bits() == 0,
+            _ => self.is_zero(),
+        }
+    }
+
     #[inline]
     pub(super) fn bits(self) -> u64 {
         match self {

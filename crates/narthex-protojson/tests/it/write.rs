@@ -51,6 +51,7 @@ fn what_parsers_take_for_unknown_is_left_out() {
         // Of a varint 32 bits count, before its sign is unfolded.
         (b"\x08\x81\x80\x80\x80\x10", r#"{"i32":1}"#),
         (b"\x28\x82\x80\x80\x80\x10", r#"{"s32":1}"#),
+        (b"\x08\x80\x80\x80\x80\x10\x80\x01\x80\x80\x80\x80\x10", "{}"),
     ] {
         assert_eq!(write(&kinds(), wire).unwrap(), expect, "{wire:?}");
     }
