@@ -13,6 +13,7 @@ BIN := $(VENV)/bin
 TOOLS := .tools
 RESULTS := build/results
 CARGO_DENY_VERSION := 0.20.2
+CARGO_FUZZ_VERSION := 0.13.2
 GRPCURL_VERSION := v1.9.3
 
 # Cargo must build for the interpreter of .venv, and a test binary must find its libpython, which pyenv keeps off the system's paths.
@@ -133,6 +134,15 @@ $(TOOLS)/bin/grpcurl:
 .PHONY: sanitize
 sanitize: ## Run the reactor's tests under loom, ThreadSanitizer and Miri, those of them that can be had
 	@$(PYTHON) scripts/sanitize.py $(RESULTS)
+
+SECONDS ?= 60
+
+.PHONY: fuzz
+fuzz: $(TOOLS)/bin/cargo-fuzz ## Fuzz what reads bytes from strangers, each target for SECONDS=60; TARGETS="http_body" some of them
+	@$(PYTHON) scripts/fuzz.py --seconds $(SECONDS) $(TARGETS)
+
+$(TOOLS)/bin/cargo-fuzz:
+	cargo install cargo-fuzz --version $(CARGO_FUZZ_VERSION) --debug --locked --root $(TOOLS)
 
 .PHONY: lint
 lint: lint-rust lint-python ## Check format, lints, types and dependency rules

@@ -23,6 +23,8 @@ mod exchange;
 pub mod forwarded;
 mod frames;
 mod framing;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod hide;
 mod host;
 mod io;
