@@ -13,6 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::context::in_context;
+use crate::error::log_exception;
 use crate::runtime::Runtime;
 
 /// The part of `asyncio.Future` that tasks use. On the loop's thread only.
@@ -47,7 +48,7 @@ impl Parked {
     pub(crate) fn wake(slf: &Bound<'_, Self>) {
         for callback in slf.get().end(State::Woken).into_iter().flatten() {
             if let Err(error) = callback.call(slf) {
-                tracing::debug!("a waiting coroutine could not be resumed: {error}");
+                log_exception(slf.py(), "a waiting coroutine could not be resumed", &error);
             }
         }
     }
@@ -68,7 +69,10 @@ impl Callback {
         let py = parked.py();
         let Some(context) = &self.context else { return self.call_soon(parked) };
         let function = self.function.bind(py);
-        let called = in_context(context.bind(py), || function.call1((parked,)))?;
+        let Ok(called) = in_context(context.bind(py), || function.call1((parked,))) else {
+            // Somebody else is in this context: the event loop tries, and tells of it as it does for futures of its own.
+            return self.call_soon(parked);
+        };
         let runtime = &parked.get().runtime;
         if runtime.is_forked()
             && let Ok(task) = function.getattr(intern!(py, "__self__"))

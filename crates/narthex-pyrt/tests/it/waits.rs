@@ -132,6 +132,31 @@ async def main():
 }
 
 #[test]
+fn a_task_whose_context_is_in_use_is_told_of_by_the_event_loop() {
+    let source = "
+import asyncio, contextvars, threading
+async def main():
+    loop, told = asyncio.get_running_loop(), asyncio.Event()
+    errors = []
+    loop.set_exception_handler(lambda loop, context: (errors.append(context['exception']), told.set()))
+    context = contextvars.copy_context()
+    task = loop.create_task(take(), context=context)
+    await asyncio.sleep(0)
+    inside, leave = threading.Event(), threading.Event()
+    thread = threading.Thread(target=context.run, args=(lambda: (inside.set(), leave.wait()),))
+    thread.start()
+    inside.wait()
+    put_later(12)
+    await told.wait()
+    leave.set()
+    thread.join()
+    assert isinstance(errors[0], RuntimeError) and 'cannot enter context' in str(errors[0]), errors
+    assert not task.done()
+    return await take()";
+    check(Slot::default(), source, 12);
+}
+
+#[test]
 fn an_awaited_one_cannot_be_awaited_again() {
     let source = "
 async def main():
