@@ -11,12 +11,12 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use narthex_connect::{ConnectLayer, Shape};
 use narthex_grpc_json::{GrpcJsonLayer, Messages};
 use narthex_grpc_web::GrpcWebLayer;
 use narthex_grpc_web::decode::Decoder as Base64;
-use narthex_protojson::{Method, WriteOptions, wire_to_json};
+use narthex_protojson::{Method as Rpc, WriteOptions, wire_to_json};
 use narthex_transcode::{Options, RouteTable, TranscodeLayer};
 use narthex_wire::envelope::{self, Decoder};
 use narthex_wire::{Body, Encoding, Exposed, Status, is_grpc, unary_response};
@@ -29,7 +29,7 @@ const SERVICE: &str = "shop.v1.ShopService";
 /// Of a message.
 const LIMIT: usize = 64 * 1024;
 
-static METHODS: LazyLock<Vec<Method>> =
+static METHODS: LazyLock<Vec<Rpc>> =
     LazyLock::new(|| POOL.service(SERVICE).expect("shop.proto declares it").methods().collect());
 
 static TABLE: LazyLock<Arc<RouteTable>> =
@@ -74,7 +74,7 @@ fn cut(data: &[u8]) -> (&[u8], &[u8]) {
 
 fn answer(request: Request<Body>, options: Options) {
     let shown = format!("{request:?}");
-    let shape = |method: &Method| {
+    let shape = |method: &Rpc| {
         let is_stream = method.is_client_streaming() || method.is_server_streaming();
         if is_stream { Shape::Stream } else { Shape::Unary { safe: method.name().starts_with("Get") } }
     };
@@ -84,13 +84,17 @@ fn answer(request: Request<Body>, options: Options) {
     let stack = ConnectLayer::new(connect, POOL.clone(), LIMIT).layer(stack);
     let mut stack = GrpcWebLayer::new(Exposed::default()).layer(stack);
 
+    let is_head = request.method() == Method::HEAD;
     let is_json_api = TABLE.find(request.method(), request.uri().path()).is_some();
     let response = stack.call(request).now_or_never().expect("nothing here waits").expect("services answer");
     let (head, body) = response.into_parts();
     let body = body.collect(usize::MAX).now_or_never().expect("nothing here waits");
     let kind = head.headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
-    // A stream that has begun can only be cut off.
+    // A stream that has begun can only be cut off; an answer to HEAD is a head.
     let Ok(body) = body else { return };
+    if is_head {
+        return;
+    }
     if kind == b"application/json" && !head.headers.contains_key("content-encoding") {
         serde_json::from_slice::<serde_json::Value>(&body.data)
             .unwrap_or_else(|error| panic!("{shown}: {error}"));
