@@ -20,7 +20,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3, help="how many runs the medians are of (default: %(default)s)")
     parser.add_argument("--only", action="append", help="only servers with this in their names; nothing is written")
     parser.add_argument("--list", action="store_true", help="list the scenarios")
-    parser.add_argument("--chart", action="store_true", help="only draw the chart and write the page of the results that there are")
+    parser.add_argument("--chart", action="store_true", help="only draw and write what shows the results that there are")
     options = parser.parse_args()
     names = [scenario.name for scenario in SCENARIOS]
     if options.list:

@@ -5,7 +5,7 @@ import statistics
 import time
 
 from stress import crowd, process, raw
-from stress.balance import Balance, count
+from stress.balance import count, kept
 from stress.failures import check
 from stress.plan import Plan, Row
 from stress.server import Server
@@ -44,20 +44,7 @@ def _run(plan: Plan, loop: str, connections: int) -> Row:
         idle.tell("come", connections)
         idle.tell("leave")
         alone = _Served(server, watch)
-        balance = Balance(server)
-        for _ in range(max(1, round(plan.scale))):
-            before = count(server).anonymous
-            idle.tell("come", connections)
-            each = (count(server).anonymous - before) / connections
-            check(each < EACH, f"an idle connection takes {each / 1024:.1f} KiB, more than {EACH // 1024}")
-            used = _quiet(server)
-            among = _Served(server, watch)
-            # Time on the processor: other work on the machine must not decide.
-            said = f"a request took {alone.cpu:.0f} us of the server, among idle connections {among.cpu:.0f}"
-            check(among.cpu < alone.cpu * 2 + 50, said)
-            idle.tell("again")
-            idle.tell("leave")
-        kept = balance.check(blocks=BLOCKS, memory=MEMORY)
+        told, left = kept(server, lambda: _crowds(plan, server, idle, connections, alone, watch), blocks=BLOCKS, memory=MEMORY)
         idle.tell("come", connections)
         started = time.monotonic()
         server.send_signal(15)
@@ -68,11 +55,26 @@ def _run(plan: Plan, loop: str, connections: int) -> Row:
         if stalls:
             raise server.stalled(stalls[0])
         server.check_log()
-    said = (
-        f"{connections:,} idle, {each / 1024:.1f} KiB each, {used:.1%} of a processor; others' requests took {alone}, "
-        f"among them {among}; ended in {seconds:.1f} s"
-    )
-    return Row(loop, said, kept)
+    return Row(loop, f"{connections:,} idle, {told}; ended in {seconds:.1f} s", left)
+
+
+def _crowds(plan: Plan, server: Server, idle: crowd.Crowd, connections: int, alone: "_Served", watch: Watch) -> str:
+    """Crowds come, are idle, and leave; says what the last one cost."""
+    told = ""
+    for _ in range(max(1, round(plan.scale))):
+        before = count(server).anonymous
+        idle.tell("come", connections)
+        each = (count(server).anonymous - before) / connections
+        check(each < EACH, f"an idle connection takes {each / 1024:.1f} KiB, more than {EACH // 1024}")
+        used = _quiet(server)
+        among = _Served(server, watch)
+        # Time on the processor: other work on the machine must not decide.
+        said = f"a request took {alone.cpu:.0f} us of the server, among idle connections {among.cpu:.0f}"
+        check(among.cpu < alone.cpu * 2 + 50, said)
+        idle.tell("again")
+        idle.tell("leave")
+        told = f"{each / 1024:.1f} KiB each, {used:.1%} of a processor; others' requests took {alone}, among them {among}"
+    return told
 
 
 class _Served:
