@@ -19,6 +19,7 @@ __all__ = [
     "__version__",
     "builtin_descriptors",
     "init_logging",
+    "keep_freed_memory",
     "routes",
 ]
 
