@@ -14,8 +14,15 @@ function client() {
   return all[protocol.value];
 }
 
+// Answers may come in another order than they were asked for: the one that was asked for last is shown.
+let asked = 0;
+
 async function list() {
+  const mine = ++asked;
   const { books } = await client().listBooks({ pageSize: 100 });
+  if (mine !== asked) {
+    return;
+  }
   rows.replaceChildren(
     ...books.map((book) => {
       const row = document.createElement("tr");
@@ -30,8 +37,8 @@ async function list() {
 async function add() {
   const { pages, ...texts } = Object.fromEntries(new FormData(form));
   const created = await client().createBook({ book: { ...texts, pages: Number(pages) } });
-  said.textContent = `“${created.title}” is on the shelf.`;
   await list();
+  said.textContent = `“${created.title}” is on the shelf.`;
 }
 
 // The stream lasts until another protocol is chosen, or the page is left.

@@ -59,6 +59,9 @@ class Native(types.ModuleType):
 
         self.Server = Server
 
+    def keep_freed_memory(self):
+        """Concerns the real process alone."""
+
     def init_logging(self, level, color):
         self.events.append(f"logging {level}")
 
