@@ -6,7 +6,8 @@
 use std::alloc::{GlobalAlloc, Layout};
 
 use libmimalloc_sys::{
-    mi_free, mi_malloc, mi_malloc_aligned, mi_realloc, mi_realloc_aligned, mi_zalloc, mi_zalloc_aligned,
+    mi_free, mi_malloc, mi_malloc_aligned, mi_option_set_default, mi_option_t, mi_realloc,
+    mi_realloc_aligned, mi_zalloc, mi_zalloc_aligned,
 };
 
 /// What blocks of this size and more are aligned to (`MI_MAX_ALIGN_SIZE`); smaller ones to their size's power of two.
@@ -69,6 +70,24 @@ unsafe impl GlobalAlloc for Allocator {
     }
 }
 
+/// `mi_option_arena_eager_commit` of mimalloc.h; its crate does not name it.
+const ARENA_EAGER_COMMIT: mi_option_t = 4;
+
+/// Has mimalloc ask for its memory as it needs it.
+///
+/// It would have all of its first arena at once, with advice for huge pages: the first blocks of a process then take two of
+/// them, 4 MiB, where a server that is idle needs one. Before the first block, so when the library is loaded. Whoever sets
+/// `MIMALLOC_ARENA_EAGER_COMMIT` has decided otherwise.
+extern "C" fn commit_on_demand() {
+    // SAFETY: it takes any value at any time, needs no memory, and there is one thread that knows of this library.
+    unsafe { mi_option_set_default(ARENA_EAGER_COMMIT, 0) };
+}
+
+#[used]
+// SAFETY: what is in this section is called with C's convention when the library is loaded; it needs nothing of Rust's runtime.
+#[unsafe(link_section = ".init_array")]
+static ON_LOAD: extern "C" fn() = commit_on_demand;
+
 /// Has the system's allocator keep the memory that large messages were in for those that come next.
 ///
 /// glibc maps a large block, and gives it back with all that is free at its heap's end, so that each message of a mebibyte
@@ -122,6 +141,13 @@ mod tests {
         }
         // Other tests may map what they need meanwhile.
         assert!(after.saturating_sub(before) < BLOCKS, "{before} before, {after} after");
+    }
+
+    #[test]
+    fn the_first_arena_is_not_committed_at_once() {
+        // SAFETY: it reads a number.
+        let value = unsafe { libmimalloc_sys::mi_option_get(ARENA_EAGER_COMMIT) };
+        assert_eq!(value, 0);
     }
 
     #[test]
