@@ -23,8 +23,8 @@ def prepare_path(app_dir: str) -> None:
         if folder in sys.path:
             sys.path.remove(folder)
         sys.path.insert(0, folder)
-        # What was seen in it before may be old. importlib.invalidate_caches() loads importlib.metadata for that, and zipfile, tempfile
-        # and email with it: a tenth of the memory that a server takes.
+        # What was seen in it before may be old. importlib.invalidate_caches() loads importlib.metadata for that, and zipfile,
+        # tempfile and email with it: a tenth of the memory that a server takes.
         sys.path_importer_cache.pop(folder, None)
 
 
