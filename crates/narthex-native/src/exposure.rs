@@ -26,7 +26,7 @@ pub(crate) struct Registered<'a> {
 }
 
 /// What Narthex answers itself, as selectors.
-const OURS: [&str; 4] = [
+pub(crate) const OURS: [&str; 4] = [
     narthex_services::HEALTH,
     narthex_services::REFLECTION_V1,
     narthex_services::REFLECTION_V1ALPHA,

@@ -12,6 +12,7 @@ use narthex_wire::Selector;
 use pyo3::prelude::*;
 
 use crate::config::{Problem, seconds};
+use crate::exposure::OURS;
 
 /// `narthex.upstream.Upstreams`; Python has checked the words.
 #[derive(Debug, FromPyObject)]
@@ -59,7 +60,9 @@ impl Upstreams {
                 upstream
             });
             if service.is_empty() {
-                directory.default_to(upstream, hosted.iter().map(String::as_str));
+                // What Narthex itself answers is nobody else's, also where it is switched off: an upstream's reflection would list
+                // what is hidden here, and believe whom we let in for HTTP that comes inside gRPC.
+                directory.default_to(upstream, hosted.iter().map(String::as_str).chain(OURS));
             } else {
                 directory.name(service, upstream);
             }
@@ -211,6 +214,21 @@ mod tests {
         assert_eq!(at("/a.A/M"), at("/b.B/M"));
         assert_eq!(at("/c.C/M").as_deref(), Some("unix:/run/rest.sock"));
         assert_eq!(at("/own.v1.Own/M"), None);
+    }
+
+    #[test]
+    fn what_narthex_answers_itself_is_never_the_rest() {
+        let (directory, _, problems) = read(&[("", "http://rest")]);
+        assert!(problems.is_empty(), "{problems:?}");
+        assert!(directory.find("/c.C/M").is_some());
+        for path in [
+            "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+            "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+            "/grpc.health.v1.Health/Check",
+            "/narthex.asgi.v1.AsgiService/Handler",
+        ] {
+            assert!(directory.find(path).is_none(), "{path}");
+        }
     }
 
     #[test]
