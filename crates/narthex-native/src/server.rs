@@ -1,7 +1,6 @@
 //! One server on one event loop, and the order of its life: prepare, start up, serve, shut down, close.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use narthex_asgi::{App, Lifespan};
 use narthex_edge::{Bind, Bound as BoundSockets, Serving, TcpOptions};
@@ -16,7 +15,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyMapping;
 
 use crate::blueprint::Blueprint;
-use crate::config::{Config, Problem};
+use crate::config::{Config, Problem, seconds};
 use crate::discovery::Discovery;
 use crate::shutdown::{End, StopLimit, drain};
 use crate::signals::Ear;
@@ -343,10 +342,6 @@ impl State {
             renew(parts);
         }
     }
-}
-
-fn seconds(timeout: f64) -> Duration {
-    Duration::try_from_secs_f64(timeout).unwrap_or(Duration::MAX)
 }
 
 fn addresses(sockets: &BoundSockets) -> Vec<String> {
