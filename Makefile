@@ -91,7 +91,8 @@ test-rust: $(VENV)/.build $(VENV)/.test ## Run the tests of the crates
 # Workspaces of their own, since what they depend on is none of Narthex's business.
 .PHONY: test-examples
 test-examples: ## Run the tests of examples/
-	CARGO_TARGET_DIR=target/examples cargo test --manifest-path examples/tonic-json/Cargo.toml --locked
+	@mkdir -p $(RESULTS)
+	CARGO_TARGET_DIR=target/examples cargo test --manifest-path examples/tonic-json/Cargo.toml --locked 2>&1 | tee $(RESULTS)/examples.log
 
 .PHONY: test-python
 test-python: build $(VENV)/.test $(TOOLS)/bin/grpcurl browser ## Run the Python tests: the package's, and the demo's end to end, direct and through Envoy
@@ -172,6 +173,7 @@ $(TOOLS)/bin/cargo-deny:
 .PHONY: fmt
 fmt: $(VENV)/.lint ## Format everything, and fix what the linters can
 	cargo fmt --all
+	cargo fmt --manifest-path examples/tonic-json/Cargo.toml
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
