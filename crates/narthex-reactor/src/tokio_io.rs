@@ -16,7 +16,7 @@ impl AsyncRead for Stream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        // rustls and h2 read into memory that is initialized mostly, so that this fills little with zeros.
+        // rustls reads into memory that is initialized. What h2 reads into is not, and is filled with zeros here first.
         let count = ready!(self.poll_read_initialized(context, buffer.initialize_unfilled()))?;
         buffer.advance(count);
         Poll::Ready(Ok(()))

@@ -80,7 +80,8 @@ impl Dialer {
         Connection::establish(io, self).await
     }
 
-    /// The first of the host's addresses that accepts.
+    /// The first of the host's addresses that accepts. They are tried one after the other, without a time for each: one that
+    /// never answers uses up the time for connecting.
     async fn connect_tcp(&self, host: &str, port: u16) -> Result<Stream, DialError> {
         let mut failed = io::Error::new(io::ErrorKind::NotFound, "it has no address");
         for address in resolve(host, port).await.map_err(DialError::Resolve)? {
@@ -111,7 +112,7 @@ impl Dialer {
 /// The addresses of a host, asked of the system anew each time: a name may move.
 ///
 /// The system's resolver blocks, and is the only one that knows all that names are looked up in here. So it gets a thread while
-/// it works; it is asked once for each attempt to connect, of which there is one at a time.
+/// it works; one that takes longer than an attempt to connect has its thread beside the next one's.
 async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     if let Ok(ip) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, port)]);
