@@ -113,7 +113,7 @@ pub(crate) async fn serve<S>(
     let believed = common.config.trusted.endpoint(&connection.peer);
     let state = State::new(common, Arc::new(connection), believed, http2);
     let io = Io::new(transport, first, Arc::clone(&state));
-    let service = Exchanges { service, state: Arc::clone(&state) };
+    let service = Exchanges::new(service, Arc::clone(&state));
     let watch = Watch::new(state, presence);
     if http2 {
         serve_http2(protocols.http2.serve_connection(io, service), watch).await;

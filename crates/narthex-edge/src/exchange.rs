@@ -14,6 +14,7 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
 use narthex_wire::{Body, Upload, is_grpc};
+use parking_lot::Mutex;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
@@ -28,15 +29,22 @@ use crate::state::{Fault, Faults, InFlight, State};
 static CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 /// The stack as hyper calls it, for one connection.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Exchanges<S> {
-    pub(crate) service: S,
-    pub(crate) state: Arc<State>,
+    /// Never waited for: hyper calls one after the other. It spares each request a clone of the stack, dozens of counters.
+    service: Mutex<S>,
+    state: Arc<State>,
+}
+
+impl<S> Exchanges<S> {
+    pub(crate) fn new(service: S, state: Arc<State>) -> Self {
+        Self { service: Mutex::new(service), state }
+    }
 }
 
 impl<S> hyper::service::Service<Request<Incoming>> for Exchanges<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
 {
     type Response = Response<ResponseBody>;
     type Error = Infallible;
@@ -56,7 +64,7 @@ where
                     parts.extensions.insert(Faults { state, number: in_flight.number });
                 }
                 let request = Request::from_parts(parts, body::request(incoming, &in_flight));
-                Inner::Called { future: self.service.clone().call(request) }
+                Inner::Called { future: self.service.lock().call(request) }
             }
             Err(refusal) => {
                 drop(body::request(incoming, &in_flight));

@@ -38,7 +38,7 @@ pub(crate) fn from_grpc(response: Response<Body>, content_type: &ContentType) ->
         head,
         match body.into_buffered() {
             Ok(whole) => {
-                let trailers = whole.trailers.unwrap_or_else(unsaid);
+                let trailers = whole.trailers.unwrap_or_else(|| unsaid().into());
                 let mut data = BytesMut::from(whole.data);
                 data.extend_from_slice(&end(&trailers, &outcome));
                 Body::full(encode(data.freeze(), mode))

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, response};
-use narthex_wire::{Body, CollectError, Status, unary_response};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode, response};
+use narthex_wire::{Body, CollectError, Status, Trailers, unary_response};
 
 use crate::STATUS_HEADER;
 use crate::http_body::HttpBody;
@@ -38,10 +38,7 @@ pub async fn wrap(method: &Method, response: Response<Body>, limit: usize) -> Re
             Status::internal(format!("the application failed while it sent its response: {error}"))
         }
     })?;
-    let mut trailers = Status::ok().into_trailers();
-    if let Some(more) = collected.trailers {
-        append_others(&mut trailers, more);
-    }
+    let trailers = collected.trailers.map_or(Trailers::OK, |more| with_others(Trailers::OK, more));
     Ok(reply(head, collected.data, trailers))
 }
 
@@ -50,10 +47,10 @@ pub fn refuse(status: StatusCode, text: &'static str) -> Response<Body> {
     let (mut head, ()) = Response::new(()).into_parts();
     head.status = status;
     head.headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    reply(head, Bytes::from_static(text.as_bytes()), Status::ok().into_trailers())
+    reply(head, Bytes::from_static(text.as_bytes()), Trailers::OK)
 }
 
-fn reply(head: response::Parts, data: Bytes, trailers: HeaderMap) -> Response<Body> {
+fn reply(head: response::Parts, data: Bytes, trailers: Trailers) -> Response<Body> {
     let mut headers = head.headers;
     let content_type = headers.remove(CONTENT_TYPE).map_or_else(Bytes::new, |value| utf8(&value));
     for name in [CONTENT_LENGTH, CONNECTION, TRANSFER_ENCODING, TE, TRAILER, UPGRADE] {
@@ -75,14 +72,17 @@ fn is_calls_own(name: &HeaderName) -> bool {
     name.starts_with("grpc-") || matches!(name, "keep-alive" | "proxy-connection")
 }
 
-fn append_others(trailers: &mut HeaderMap, more: HeaderMap) {
+/// The trailers with what the application's say beside them.
+fn with_others(trailers: Trailers, more: Trailers) -> Trailers {
+    let mut trailers = trailers.into_map();
     let mut current = None;
-    for (name, value) in more {
+    for (name, value) in more.into_map() {
         current = name.or(current);
         if let Some(name) = current.as_ref().filter(|name| !is_calls_own(name)) {
             trailers.append(name, value);
         }
     }
+    trailers.into()
 }
 
 /// The value as the UTF-8 that a string field must be.

@@ -91,7 +91,7 @@ where
     let Ok(response) = server.call(request).await;
     let (head, body) = response.into_parts();
     let collected = body.collect(MAX_ANSWERS).await?;
-    let status = Status::from_trailers(collected.trailers.as_ref().unwrap_or(&head.headers))
+    let status = Status::from_trailers(collected.trailers.as_deref().unwrap_or(&head.headers))
         .unwrap_or_else(|| Status::unknown("the call ended without a grpc-status"));
     if status.code() != Code::Ok {
         return Err(status);

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Request, Response};
 use http_body::Frame;
-use narthex_wire::{Body, BoxError, Status, envelope, names, read_unary, unary_response};
+use narthex_wire::{Body, BoxError, Status, Trailers, envelope, names, read_unary, unary_response};
 use prost::Message;
 
 use crate::MAX_MESSAGE;
@@ -30,7 +30,7 @@ pub(crate) fn encode(message: &impl Message) -> Bytes {
 }
 
 pub(crate) fn unary(message: &impl Message) -> Response<Body> {
-    unary_response(encode(message), HeaderMap::new(), Status::ok().into_trailers())
+    unary_response(encode(message), HeaderMap::new(), Trailers::OK)
 }
 
 /// A response whose messages and trailers come from this body.

@@ -6,6 +6,7 @@
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode, response};
+use http_body::Body as _;
 use narthex_protojson::{Pool, WriteOptions, status_details_to_json, wire_to_field_json, wire_to_json};
 use narthex_wire::envelope::{self, Decoder};
 use narthex_wire::{Accepted, Body, Code, CollectError, Encoding, Flow, Status, is_grpc};
@@ -39,7 +40,7 @@ pub(crate) async fn from_grpc(
     if !is_grpc(response.headers()) {
         return response;
     }
-    let (head, body) = response.into_parts();
+    let (mut head, body) = response.into_parts();
     let options = &shared.options;
     let answer = read(&head, body, options.max_response).await;
     let written = answer.and_then(|Answer { message, metadata }| {
@@ -53,19 +54,17 @@ pub(crate) async fn from_grpc(
             return response;
         }
     };
-    let status = chosen_status(&trailing).or_else(|| chosen_status(&head.headers)).unwrap_or(StatusCode::OK);
-    let declared = trailing.contains_key(header::CONTENT_ENCODING)
-        || head.headers.contains_key(header::CONTENT_ENCODING);
-    let accepted = accepted.filter(|_| !declared && written.is_worth_compressing());
-    let mut response = match accepted {
-        Some(accepted) => compressed_response(status, written, accepted),
-        None => body_response(status, written),
-    };
-    add_metadata(response.headers_mut(), &trailing);
-    add_metadata(response.headers_mut(), &head.headers);
-    let mut extensions = head.extensions;
-    extensions.insert(Flow::Json);
-    *response.extensions_mut() = extensions;
+    head.status = chosen_status(&trailing).or_else(|| chosen_status(&head.headers)).unwrap_or(StatusCode::OK);
+    keep_metadata(&mut head.headers);
+    add_metadata(&mut head.headers, &trailing);
+    head.extensions.insert(Flow::Json);
+    let accepted = accepted
+        .filter(|_| written.is_worth_compressing() && !head.headers.contains_key(header::CONTENT_ENCODING));
+    let mut response = Response::from_parts(head, Body::empty());
+    match accepted {
+        Some(accepted) => put_compressed(&mut response, written, accepted),
+        None => put_body(&mut response, written),
+    }
     response
 }
 
@@ -96,7 +95,9 @@ pub(crate) fn status_response(status: &Status, initial: &HeaderMap, shared: &Sha
 fn error_response(status: &Status, http: StatusCode, shared: &Shared) -> Response<Body> {
     let mut json = Vec::with_capacity(64 + status.message().len());
     status_json(status, shared.table.pool(), shared.options.write, &mut json);
-    let mut response = body_response(http, Written { content_type: JSON, data: json.into() });
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = http;
+    put_body(&mut response, Written { content_type: JSON, data: json.into() });
     add_metadata(response.headers_mut(), status.metadata());
     let headers = response.headers_mut();
     if http == StatusCode::UNAUTHORIZED && !headers.contains_key(header::WWW_AUTHENTICATE) {
@@ -123,39 +124,40 @@ pub(crate) fn chosen_status(metadata: &HeaderMap) -> Option<StatusCode> {
     (200..600).contains(&status.as_u16()).then_some(status)
 }
 
-/// The answer to HEAD: the head of what GET would get.
+/// The answer to HEAD: the head of what GET would get, with the length that a server would have told of the body.
 pub(crate) fn without_body(response: Response<Body>) -> Response<Body> {
-    response.map(|_| Body::empty())
+    let (mut head, body) = response.into_parts();
+    if let Some(length) = body.size_hint().exact().filter(|length| *length > 0) {
+        head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    Response::from_parts(head, Body::empty())
 }
 
-fn body_response(status: StatusCode, written: Written) -> Response<Body> {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = status;
+/// Gives a response its body. How long that is the server says, which asks the body.
+fn put_body(response: &mut Response<Body>, written: Written) {
+    let status = response.status();
     if matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED) {
         // These have no content, whatever the message says (RFC 9110 15.3.5, 15.3.6, 15.4.5).
-        return response;
+        response.headers_mut().remove(header::CONTENT_TYPE);
+        return;
     }
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, written.content_type);
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(written.data.len()));
+    response.headers_mut().insert(header::CONTENT_TYPE, written.content_type);
     *response.body_mut() = Body::full(written.data);
-    response
 }
 
-fn compressed_response(status: StatusCode, mut written: Written, accepted: Accepted) -> Response<Body> {
+fn put_compressed(response: &mut Response<Body>, mut written: Written, accepted: Accepted) {
     let encoding = accepted.best_of(&ENCODINGS);
     if encoding != Encoding::Identity {
         let mut compressed = Vec::with_capacity(written.data.len() / 2);
         encoding.compress(&written.data, &mut compressed);
         written.data = compressed.into();
     }
-    let mut response = body_response(status, written);
+    put_body(response, written);
     let headers = response.headers_mut();
     headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
     if encoding != Encoding::Identity {
         headers.insert(header::CONTENT_ENCODING, encoding.to_header());
     }
-    response
 }
 
 struct Answer {
@@ -173,24 +175,31 @@ async fn read(head: &response::Parts, body: Body, limit: usize) -> Result<Answer
             }
             CollectError::Body(error) => Status::from_body_error(error),
         })?;
-    let in_trailers = collected.trailers.as_ref().and_then(Status::from_trailers);
-    // In a trailers-only response all metadata are in the head.
-    let in_head = in_trailers.is_none();
-    let status = in_trailers.or_else(|| Status::from_trailers(&head.headers)).ok_or_else(|| {
-        Status::new(Code::Unknown, "the gRPC service ended its response without a grpc-status")
-    })?;
-    if status.code() != Code::Ok {
-        return Err(status);
-    }
+    let metadata = match &collected.trailers {
+        Some(trailers) if trailers.is_plain_ok() => HeaderMap::new(),
+        trailers => trailing_metadata(trailers.as_deref(), &head.headers)?,
+    };
     let mut decoder = Decoder::new(Encoding::from_headers(&head.headers)?, limit);
     decoder.push(collected.data);
     let message = decoder.next()?;
     decoder.finish()?;
     match (message, decoder.next()?) {
-        (Some(message), None) if in_head => Ok(Answer { message, metadata: HeaderMap::new() }),
-        (Some(message), None) => Ok(Answer { message, metadata: status.metadata().clone() }),
+        (Some(message), None) => Ok(Answer { message, metadata }),
         _ => Err(Status::new(Code::Internal, "the gRPC service did not answer with exactly one message")),
     }
+}
+
+/// The trailing metadata of a call that has succeeded; in a trailers-only response all metadata are in the head.
+fn trailing_metadata(trailers: Option<&HeaderMap>, head: &HeaderMap) -> Result<HeaderMap, Status> {
+    let in_trailers = trailers.and_then(Status::from_trailers);
+    let in_head = in_trailers.is_none();
+    let mut status = in_trailers.or_else(|| Status::from_trailers(head)).ok_or_else(|| {
+        Status::new(Code::Unknown, "the gRPC service ended its response without a grpc-status")
+    })?;
+    if status.code() != Code::Ok {
+        return Err(status);
+    }
+    Ok(if in_head { HeaderMap::new() } else { std::mem::take(status.metadata_mut()) })
 }
 
 /// A body with its type.
@@ -249,14 +258,27 @@ fn raw(body: Option<HttpBody>) -> Result<Written, Status> {
     Ok(Written { content_type: content_type.unwrap_or(OCTETS), data: body.data })
 }
 
-/// Adds metadata as headers. gRPC's own, those that belong to the HTTP message, and the status that they choose are not.
+/// Whether metadata of this name become no header: gRPC's own, those that belong to the HTTP message, and the status that
+/// they choose.
+fn is_hidden(name: &HeaderName) -> bool {
+    name.as_str().starts_with("grpc-")
+        || narthex_wire::metadata::is_reserved(name.as_str())
+        || *name == X_HTTP_CODE
+}
+
+/// Adds metadata as headers.
 pub(crate) fn add_metadata(headers: &mut HeaderMap, metadata: &HeaderMap) {
-    let skip = |name: &HeaderName| {
-        name.as_str().starts_with("grpc-")
-            || narthex_wire::metadata::is_reserved(name.as_str())
-            || *name == X_HTTP_CODE
-    };
-    for (name, value) in metadata.iter().filter(|(name, _)| !skip(name)) {
+    for (name, value) in metadata.iter().filter(|(name, _)| !is_hidden(name)) {
         headers.append(name.clone(), value.clone());
+    }
+}
+
+/// Makes the head of a gRPC response the metadata that become headers. Its content type stays until the body's takes its
+/// place: nearly always it is all there is.
+fn keep_metadata(head: &mut HeaderMap) {
+    let hidden = |name: &&HeaderName| **name != header::CONTENT_TYPE && is_hidden(name);
+    let hidden: Vec<HeaderName> = head.keys().filter(hidden).cloned().collect();
+    for name in hidden {
+        head.remove(name);
     }
 }

@@ -17,6 +17,7 @@ use http_body_util::BodyExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
 
 use crate::BoxError;
+use crate::trailers::Trailers;
 
 /// A request's or response's body.
 #[derive(Default)]
@@ -28,9 +29,9 @@ enum Repr {
     Empty,
     /// Never empty.
     Full(Bytes),
-    /// Data still to be sent (empty: none) and then the trailers. Those are boxed, since a map of headers would make every
-    /// request, response and future around them large, and all of these are moved often.
-    Trailers(Bytes, Box<HeaderMap>),
+    /// Data still to be sent (empty: none) and then the trailers. Those are one pointer wide, since a map of headers would make
+    /// every request, response and future around them large, and all of these are moved often.
+    Trailers(Bytes, Trailers),
     Boxed(UnsyncBoxBody<Bytes, BoxError>),
 }
 
@@ -47,8 +48,8 @@ impl Body {
     }
 
     /// All data in one piece (which may be empty), then trailers.
-    pub fn with_trailers(data: Bytes, trailers: HeaderMap) -> Self {
-        Self(Repr::Trailers(data, Box::new(trailers)))
+    pub fn with_trailers(data: Bytes, trailers: impl Into<Trailers>) -> Self {
+        Self(Repr::Trailers(data, trailers.into()))
     }
 
     /// Any other body; one that has ended already, or is a [`Body`], is not boxed.
@@ -76,7 +77,7 @@ impl Body {
     }
 
     /// The trailers, where the whole body is in memory and has them.
-    pub const fn buffered_trailers(&self) -> Option<&HeaderMap> {
+    pub fn buffered_trailers(&self) -> Option<&HeaderMap> {
         match &self.0 {
             Repr::Trailers(_, trailers) => Some(trailers),
             Repr::Empty | Repr::Full(_) | Repr::Boxed(_) => None,
@@ -88,7 +89,7 @@ impl Body {
         match self.0 {
             Repr::Empty => Ok(Collected::default()),
             Repr::Full(data) => Ok(Collected { data, trailers: None }),
-            Repr::Trailers(data, trailers) => Ok(Collected { data, trailers: Some(*trailers) }),
+            Repr::Trailers(data, trailers) => Ok(Collected { data, trailers: Some(trailers) }),
             boxed @ Repr::Boxed(_) => Err(Self(boxed)),
         }
     }
@@ -116,7 +117,7 @@ impl Body {
         let mut body = match self.0 {
             Repr::Empty => return Ok(Collected::default()),
             Repr::Full(data) => return Ok(Collected { data, trailers: None }),
-            Repr::Trailers(data, trailers) => return Ok(Collected { data, trailers: Some(*trailers) }),
+            Repr::Trailers(data, trailers) => return Ok(Collected { data, trailers: Some(trailers) }),
             Repr::Boxed(body) => body,
         };
         let mut first = Bytes::new();
@@ -139,7 +140,7 @@ impl Body {
                     }
                     joined.extend_from_slice(&data);
                 }
-                Err(frame) => trailers = frame.into_trailers().ok(),
+                Err(frame) => trailers = frame.into_trailers().ok().map(Trailers::from),
             }
         }
         let data = if joined.is_empty() { first } else { joined.freeze() };
@@ -160,7 +161,9 @@ impl HttpBody for Body {
         }
         Poll::Ready(match std::mem::take(&mut self.0) {
             Repr::Full(data) => Some(Ok(Frame::data(data))),
-            Repr::Trailers(data, trailers) if data.is_empty() => Some(Ok(Frame::trailers(*trailers))),
+            Repr::Trailers(data, trailers) if data.is_empty() => {
+                Some(Ok(Frame::trailers(trailers.into_map())))
+            }
             Repr::Trailers(data, trailers) => {
                 self.0 = Repr::Trailers(Bytes::new(), trailers);
                 Some(Ok(Frame::data(data)))
@@ -216,7 +219,7 @@ pub struct Collected {
     /// Its data.
     pub data: Bytes,
     /// Its trailers.
-    pub trailers: Option<HeaderMap>,
+    pub trailers: Option<Trailers>,
 }
 
 /// Why a body could not be read whole.

@@ -131,11 +131,11 @@ impl std::error::Error for NotBase64 {}
 /// that is no base64, text that is not ASCII) are left out with their header.
 pub fn keep_metadata(headers: &mut HeaderMap) {
     let named_by_connection = named_by_connection(headers);
-    let has_timeout = timeout::parse(headers).is_some();
     let drop_it = |name: &HeaderName| {
         NOT_METADATA.contains(name)
             || !is_name(name.as_str())
-            || (name.as_str().starts_with("grpc-") && !(has_timeout && name == GRPC_TIMEOUT))
+            || (name.as_str().starts_with("grpc-")
+                && !(name == GRPC_TIMEOUT && timeout::parse(headers).is_some()))
             || name.as_str().starts_with("x-envoy-original-")
             || named_by_connection.iter().any(|other| other.eq_ignore_ascii_case(name.as_str()))
     };
@@ -146,14 +146,11 @@ pub fn keep_metadata(headers: &mut HeaderMap) {
             value.to_str().is_err()
         }
     };
-    let dropped: Vec<HeaderName> = headers
-        .iter()
-        .filter(|(name, value)| drop_it(name) || bad_value(name, value))
-        .map(|(name, _)| name.clone())
-        .collect();
-    if dropped.len() == headers.len() {
+    let is_dropped = |(name, value): &(&HeaderName, &HeaderValue)| drop_it(name) || bad_value(name, value);
+    if headers.iter().all(|header| is_dropped(&header)) {
         return headers.clear();
     }
+    let dropped: Vec<HeaderName> = headers.iter().filter(is_dropped).map(|(name, _)| name.clone()).collect();
     for name in dropped {
         headers.remove(name);
     }

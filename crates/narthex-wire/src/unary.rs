@@ -15,6 +15,7 @@ use crate::envelope::{self, Decoder};
 use crate::names;
 use crate::pieces::Pieces;
 use crate::status::Status;
+use crate::trailers::Trailers;
 
 /// Reads a body that must hold exactly one message, of at most `limit` bytes, and gives it decompressed.
 ///
@@ -86,7 +87,7 @@ impl Future for ReadUnary {
 /// A response of one envelope (see [`crate::envelope::encode`]) with its initial metadata and trailers.
 ///
 /// The content type is set here. The trailers should hold a `grpc-status`.
-pub fn unary_response(envelope: Bytes, initial: HeaderMap, trailers: HeaderMap) -> Response<Body> {
+pub fn unary_response(envelope: Bytes, initial: HeaderMap, trailers: impl Into<Trailers>) -> Response<Body> {
     let mut response = Response::new(Body::with_trailers(envelope, trailers));
     *response.headers_mut() = initial;
     response.headers_mut().insert(CONTENT_TYPE, names::APPLICATION_GRPC.clone());
@@ -125,7 +126,7 @@ impl UnaryReply {
             Ok(collected) => collected,
             Err(error) => return Self { initial: headers, status: error.into(), message: None },
         };
-        let in_trailers = collected.trailers.as_ref().and_then(Status::from_trailers);
+        let in_trailers = collected.trailers.as_deref().and_then(Status::from_trailers);
         let status = in_trailers.or_else(|| {
             let mut status = Status::from_trailers(&headers)?;
             headers.clear();

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{HeaderMap, Request, Response};
 use narthex_http_over_grpc::{HttpOverGrpc, HttpOverGrpcLayer, METHOD_PATH};
-use narthex_wire::{Body, Connection, Endpoint, Flow, Origin, Status, Trusted, envelope};
+use narthex_wire::{Body, Connection, Endpoint, Flow, Origin, Status, Trailers, Trusted, envelope};
 use prost::Message;
 use tower_layer::Layer as _;
 use tower_service::Service;
@@ -116,7 +116,7 @@ where
     Reply {
         body: Oracle::decode(message).expect("an HttpBody"),
         // Trailers-only: the head is the trailers.
-        trailers: collected.trailers.unwrap_or_else(|| head.headers.clone()),
+        trailers: collected.trailers.map_or_else(|| head.headers.clone(), Trailers::into_map),
         headers: head.headers,
         flow,
     }

@@ -1,7 +1,7 @@
 //! What a handler has said of its reply so far: code, details and metadata.
 
 use http::HeaderMap;
-use narthex_wire::{Code, Encoding, metadata, names};
+use narthex_wire::{Code, Encoding, Trailers, metadata, names};
 use pyo3::prelude::*;
 
 use crate::metadata::Sent;
@@ -137,16 +137,17 @@ impl Draft {
     }
 
     /// The trailers for this outcome: trailing metadata, status, and details where there are any.
-    pub(crate) fn take_trailers(&mut self, code: Code, details: Option<&str>) -> HeaderMap {
-        let mut trailers =
-            self.trailing.as_mut().map(|trailing| std::mem::take(&mut trailing.headers)).unwrap_or_default();
-        trailers.insert(&names::GRPC_STATUS, code.to_header());
-        match details.or(self.details.as_deref()) {
-            None | Some("") => {}
-            Some(details) => {
-                trailers.insert(&names::GRPC_MESSAGE, metadata::percent_encode_message(details));
-            }
+    pub(crate) fn take_trailers(&mut self, code: Code, details: Option<&str>) -> Trailers {
+        let trailing = self.trailing.as_mut().map(|trailing| std::mem::take(&mut trailing.headers));
+        let details = details.or(self.details.as_deref()).filter(|details| !details.is_empty());
+        if code == Code::Ok && trailing.is_none() && details.is_none() {
+            return Trailers::OK;
         }
-        trailers
+        let mut trailers = trailing.unwrap_or_default();
+        trailers.insert(&names::GRPC_STATUS, code.to_header());
+        if let Some(details) = details {
+            trailers.insert(&names::GRPC_MESSAGE, metadata::percent_encode_message(details));
+        }
+        trailers.into()
     }
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Response};
 use narthex_pyrt::{Outcome, log_exception};
-use narthex_wire::{Body, Code, Status, names, unary_response};
+use narthex_wire::{Body, Code, Status, Trailers, names, unary_response};
 use pyo3::prelude::*;
 
 use super::{Call, Progress};
@@ -18,7 +18,7 @@ pub(crate) struct Reply {
     /// The envelope of a response that is one message; `None` where the status says it all, or the messages went
     /// out, or will, by themselves.
     pub(super) message: Option<Bytes>,
-    pub(super) trailers: HeaderMap,
+    pub(super) trailers: Trailers,
 }
 
 impl Reply {
@@ -30,7 +30,7 @@ impl Reply {
             None if !self.initial.is_empty() => unary_response(Bytes::new(), self.initial, self.trailers),
             None => {
                 let mut response = Response::new(Body::empty());
-                *response.headers_mut() = self.trailers;
+                *response.headers_mut() = self.trailers.into_map();
                 response.headers_mut().insert(CONTENT_TYPE, names::APPLICATION_GRPC.clone());
                 response
             }
@@ -40,7 +40,7 @@ impl Reply {
 
 impl From<Status> for Reply {
     fn from(status: Status) -> Self {
-        Self { initial: HeaderMap::new(), message: None, trailers: status.into_trailers() }
+        Self { initial: HeaderMap::new(), message: None, trailers: status.into_trailers().into() }
     }
 }
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Response};
 use http_body::{Body as HttpBody, Frame};
-use narthex_wire::{Body, BoxError, names};
+use narthex_wire::{Body, BoxError, Trailers, names};
 
 use super::Call;
 
@@ -25,14 +25,14 @@ pub(super) enum Piece {
     /// Messages, with more to come.
     Data(Bytes),
     /// The last message, or nothing, and the trailers.
-    End(Bytes, HeaderMap),
+    End(Bytes, Trailers),
 }
 
 /// What is still to come. Dropped before it came, it tells the handler as the dropped response future would have.
 struct Streamed {
     /// Until it has answered.
     call: Option<Arc<Call>>,
-    trailers: Option<HeaderMap>,
+    trailers: Option<Trailers>,
 }
 
 impl HttpBody for Streamed {
@@ -56,7 +56,7 @@ impl HttpBody for Streamed {
                 return Poll::Ready(Some(Ok(Frame::data(data))));
             }
         }
-        Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))))
+        Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers.into_map()))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -9,7 +9,7 @@ use http::{HeaderMap, Request, Response, StatusCode};
 use narthex_pyrt::{Job, Runtime, RuntimeOptions};
 use narthex_reactor::{Reactor, Task};
 use narthex_servicer::{Hooks, Options, Registry, Servicer};
-use narthex_wire::{Body, Code, Status, envelope};
+use narthex_wire::{Body, Code, Status, Trailers, envelope};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyMapping};
 use tower_service::Service as _;
@@ -94,7 +94,11 @@ impl Fixture<'_> {
         self.runtime.reactor().spawn(async move {
             let (head, body) = response.await.unwrap().into_parts();
             let body = body.collect(usize::MAX).await.unwrap();
-            Read { head: Response::from_parts(head, ()), data: body.data, trailers: body.trailers }
+            Read {
+                head: Response::from_parts(head, ()),
+                data: body.data,
+                trailers: body.trailers.map(Trailers::into_map),
+            }
         })
     }
 

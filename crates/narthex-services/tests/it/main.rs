@@ -71,7 +71,7 @@ fn unary<M: Message + Default>(
     let body = Body::full(envelope::encode(&message.encode_to_vec()));
     let (head, body) = respond(services, request(path, body)).into_parts();
     let collected = body.collect(usize::MAX).now_or_never().expect("ready").expect("no error");
-    let trailers = collected.trailers.as_ref().unwrap_or(&head.headers);
+    let trailers = collected.trailers.as_deref().unwrap_or(&head.headers);
     if trailers["grpc-status"] == "0" {
         return Ok(M::decode(&collected.data[envelope::PREFIX..]).expect("the reply parses"));
     }

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt as _;
 use http::{HeaderMap, Request, Response};
+use http_body::Body as _;
 use narthex_protojson::{Pool, ReadOptions, WriteOptions, json_to_wire, wire_to_json};
 use narthex_transcode::{Options, RouteTable, SchemaError, TranscodeLayer};
 use narthex_wire::{Body, BoxError, Flow, Status, envelope, is_grpc, unary_response};
@@ -192,7 +193,11 @@ pub(crate) fn exchange(
     let mut service = TranscodeLayer::new(TABLE.clone(), options).layer(backend.clone());
     let response = service.call(request).now_or_never().expect("nothing here waits").unwrap();
     let flow = Flow::of(&response);
-    let (head, body) = response.into_parts();
+    let (mut head, body) = response.into_parts();
+    // As servers do where nobody has said it.
+    if let Some(length) = body.size_hint().exact().filter(|length| *length > 0) {
+        head.headers.entry("content-length").or_insert_with(|| length.into());
+    }
     let (body, cut) = read(body);
     let cut = cut.map(|error| error.to_string());
     let seen = backend.seen.lock().unwrap().clone();

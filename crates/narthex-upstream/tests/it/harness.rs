@@ -46,7 +46,7 @@ impl Answer {
         let (head, body) = response.into_parts();
         assert_eq!(head.status, 200);
         let collected = body.collect(usize::MAX).await.unwrap();
-        let trailers = collected.trailers.as_ref().unwrap_or(&head.headers);
+        let trailers = collected.trailers.as_deref().unwrap_or(&head.headers);
         let status = Status::from_trailers(trailers).expect("a call has a status");
         Self { headers: head.headers, data: collected.data, status }
     }

@@ -79,7 +79,7 @@ fn frames_are_joined_in_order_and_trailers_kept() {
     ]);
     let collected = now(body.collect(6)).unwrap();
     assert_eq!(collected.data, "abcdef");
-    assert_eq!(collected.trailers, Some(trailers()));
+    assert_eq!(collected.trailers.as_deref(), Some(&trailers()));
     assert_eq!(now(Body::empty().collect(0)).unwrap().data, "");
 }
 
