@@ -60,19 +60,14 @@ pub(crate) async fn secure<S>(
 {
     let common = &protocols.common;
     // Boxed, so that it takes no room once it is over.
-    let mut handshake = Box::pin(tls::handshake(stream, &tls));
-    let mut sleep = common.reactor.sleep(common.config.handshake_timeout);
-    let shaken = poll_fn(|cx| {
-        if presence.stage(cx) != Stage::Serving {
-            return Poll::Ready(None);
-        }
-        match handshake.as_mut().poll(cx) {
-            Poll::Ready(shaken) => Poll::Ready(Some(shaken)),
-            Poll::Pending => Pin::new(&mut sleep).poll(cx).map(|()| None),
-        }
+    let time = common.config.handshake_timeout;
+    let mut handshake = Box::pin(common.reactor.within(time, tls::handshake(stream, &tls)));
+    let shaken = poll_fn(|cx| match presence.stage(cx) {
+        Stage::Serving => handshake.as_mut().poll(cx),
+        _ => Poll::Ready(None),
     })
     .await;
-    drop((handshake, sleep));
+    drop(handshake);
     match shaken {
         Some(Ok(Secured { transport, security, http2 })) => {
             connection.security = Some(Arc::new(security));

@@ -2,10 +2,7 @@
 //!
 //! Until then their services are gRPC and gRPC-Web alone. One that has no reflection is not asked again.
 
-use std::future::poll_fn;
-use std::pin::{Pin, pin};
 use std::sync::{Arc, Weak};
-use std::task::Poll;
 use std::time::Duration;
 
 use futures_channel::oneshot;
@@ -103,7 +100,7 @@ impl Discovery {
                     let _ = first.await;
                 }
             };
-            within(&waiting, START, all).await;
+            waiting.reactor().within(START, all).await;
             waiting.push(Asked(answer));
         };
         runtime.reactor().spawn(wait).detach();
@@ -115,7 +112,7 @@ impl Discovery {
         loop {
             let upstream = self.upstreams[index].clone();
             let address = upstream.address().clone();
-            let asked = within(&runtime, ATTEMPT, discover(upstream)).await;
+            let asked = runtime.reactor().within(ATTEMPT, discover(upstream)).await;
             let asked = asked.unwrap_or_else(|| Err(Status::deadline_exceeded("it did not answer in time")));
             match asked {
                 Ok(discovered) => return self.learn(index, discovered),
@@ -182,17 +179,6 @@ impl Discovery {
             _ => Err(problems),
         }
     }
-}
-
-/// What the future comes to, if it does in time.
-async fn within<T>(runtime: &Runtime, time: Duration, future: impl Future<Output = T>) -> Option<T> {
-    let mut sleep = runtime.reactor().sleep(time);
-    let mut future = pin!(future);
-    poll_fn(|cx| match future.as_mut().poll(cx) {
-        Poll::Ready(value) => Poll::Ready(Some(value)),
-        Poll::Pending => Pin::new(&mut sleep).poll(cx).map(|()| None),
-    })
-    .await
 }
 
 /// Tells whoever starts the server that each upstream has been asked.

@@ -110,8 +110,8 @@ fn stop(py: Python<'_>, value: Py<PyAny>) -> PyErr {
     }
 }
 
-/// What `throw(type, value, traceback)` raises, for its one-argument and its old three-argument form.
-fn thrown(kind: Bound<'_, PyAny>, value: Option<Bound<'_, PyAny>>) -> PyErr {
+/// What a coroutine's `throw(type, value, traceback)` raises, for its one-argument and its old three-argument form.
+pub fn thrown(kind: Bound<'_, PyAny>, value: Option<Bound<'_, PyAny>>) -> PyErr {
     match value {
         Some(value) if !value.is_none() => PyErr::from_value(value),
         _ => PyErr::from_value(kind),

@@ -27,7 +27,7 @@ mod task;
 mod waiting;
 
 pub use self::attach::attach;
-pub use self::awaitable::{Wait, Waiter, awaitable, ready_none};
+pub use self::awaitable::{Wait, Waiter, awaitable, ready_none, thrown};
 pub use self::block::block_until;
 pub use self::bytes::{joined, share, to_bytes, to_py};
 pub use self::context::in_context;

@@ -129,23 +129,29 @@ impl Parked {
     }
 
     fn remove_done_callback(&self, function: &Bound<'_, PyAny>) -> PyResult<usize> {
-        // Comparing calls Python, which must find no lock.
-        let held = match &mut *self.state.lock() {
-            State::Waiting(callbacks) => std::mem::take(callbacks),
+        // Comparing calls Python, which must find no lock, and may wake this, or raise: the callbacks stay until all is known.
+        let py = function.py();
+        let functions = match &*self.state.lock() {
+            State::Waiting(callbacks) => {
+                callbacks.iter().map(|callback| callback.function.clone_ref(py)).collect::<Vec<_>>()
+            }
             State::Woken | State::Cancelled(_) => return Ok(0),
         };
-        let before = held.len();
-        let mut kept = Vec::with_capacity(before);
-        for callback in held {
-            if !function.eq(&callback.function)? {
-                kept.push(callback);
+        let mut equal = Vec::new();
+        for other in functions {
+            if function.eq(&other)? {
+                equal.push(other);
             }
         }
-        let removed = before - kept.len();
-        if let State::Waiting(callbacks) = &mut *self.state.lock() {
-            callbacks.append(&mut kept);
-        }
-        Ok(removed)
+        let removed: Vec<Callback> = match &mut *self.state.lock() {
+            State::Waiting(callbacks) => {
+                let is_equal =
+                    |callback: &mut Callback| equal.iter().any(|function| function.is(&callback.function));
+                callbacks.extract_if(.., is_equal).collect()
+            }
+            State::Woken | State::Cancelled(_) => Vec::new(),
+        };
+        Ok(removed.len())
     }
 
     fn done(&self) -> bool {

@@ -1,10 +1,12 @@
 //! The handle on a reactor, and the right to drive it.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use async_task::Task;
@@ -61,6 +63,20 @@ impl Reactor {
     /// A future that is ready at `deadline`.
     pub fn sleep_until(&self, deadline: Instant) -> Sleep {
         Sleep::until(&self.shared, deadline)
+    }
+
+    /// What `future` comes to if it does within `time`, otherwise `None`.
+    ///
+    /// # Cancel safety
+    ///
+    /// That of `future`, which is dropped once its time is over.
+    pub async fn within<F: Future>(&self, time: Duration, future: F) -> Option<F::Output> {
+        let (mut future, mut sleep) = (pin!(future), self.sleep(time));
+        poll_fn(|cx| match future.as_mut().poll(cx) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending => Pin::new(&mut sleep).poll(cx).map(|()| None),
+        })
+        .await
     }
 
     /// Takes the right to drive. If another thread has it, asks for it and waits until that thread has given it back,

@@ -47,6 +47,26 @@ fn raised(py: Python<'_>, class: &PyOnceLock<Py<PyAny>>, name: &str, message: &s
     }
 }
 
+/// `error`, raised while `before` was: told of with it, as Python's own `__context__` does.
+pub(crate) fn during(py: Python<'_>, error: PyErr, before: Option<PyErr>) -> PyErr {
+    let Some(before) = before else { return error };
+    let is_among =
+        |error: &PyErr, others: &PyErr| contexts(py, others).any(|other| other.value(py).is(error.value(py)));
+    // It is told already, or it would close a circle.
+    if let Some(first) = contexts(py, &error).last()
+        && !is_among(&before, &error)
+        && !is_among(&first, &before)
+    {
+        first.set_context(py, Some(before));
+    }
+    error
+}
+
+/// An exception, the one that was handled when it was raised, and so on. Nothing keeps programs from making circles.
+fn contexts(py: Python<'_>, error: &PyErr) -> impl Iterator<Item = PyErr> {
+    std::iter::successors(Some(error.clone_ref(py)), move |error| error.context(py)).take(1000)
+}
+
 /// The code that a `grpc.StatusCode` or a number means; whatever is neither is `UNKNOWN`, as in grpc.
 pub(crate) fn code_of(code: &Bound<'_, PyAny>) -> Code {
     let number = code.extract::<i32>().or_else(|_| {

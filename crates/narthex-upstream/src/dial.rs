@@ -1,12 +1,9 @@
 //! From an address to a connection: resolve, connect, shake hands, and hear the first words of HTTP/2.
 
-use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::path::Path;
-use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
@@ -59,13 +56,7 @@ impl Dialer {
     /// Connects, within the time for it.
     pub(crate) async fn dial(&self) -> Result<Connection, DialError> {
         let timeout = self.options.connect_timeout;
-        let mut sleep = self.reactor.sleep(timeout);
-        let mut connecting = pin!(self.connect());
-        poll_fn(|cx| match connecting.as_mut().poll(cx) {
-            Poll::Ready(connected) => Poll::Ready(connected),
-            Poll::Pending => Pin::new(&mut sleep).poll(cx).map(|()| Err(DialError::Timeout(timeout))),
-        })
-        .await
+        self.reactor.within(timeout, self.connect()).await.unwrap_or(Err(DialError::Timeout(timeout)))
     }
 
     async fn connect(&self) -> Result<Connection, DialError> {

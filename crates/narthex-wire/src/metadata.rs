@@ -12,13 +12,8 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode, utf8_percent_encode};
 use crate::names::GRPC_TIMEOUT;
 use crate::timeout;
 
-/// Headers that are about the HTTP message, not the call.
-const NOT_METADATA: [HeaderName; 14] = [
-    header::CONNECTION,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    header::TE,
-    header::TRAILER,
+/// Headers that are about the HTTP message, not the call, besides those of one hop.
+const OF_THE_MESSAGE: [HeaderName; 7] = [
     header::HOST,
     header::EXPECT,
     header::CONTENT_LENGTH,
@@ -26,19 +21,6 @@ const NOT_METADATA: [HeaderName; 14] = [
     header::CONTENT_ENCODING,
     header::ACCEPT_ENCODING,
     header::RANGE,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-];
-
-/// What is for one hop alone, whether or not `connection` names it.
-const HOP_BY_HOP: [HeaderName; 7] = [
-    header::CONNECTION,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    header::TE,
-    header::TRAILER,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
 ];
 
 /// All but 0x20-0x24 and 0x26-0x7E; what is not ASCII is always encoded.
@@ -76,19 +58,9 @@ pub fn is_reserved(name: &str) -> bool {
             !matches!(rest, "status-details-bin" | "trace-bin" | "tags-bin" | "previous-rpc-attempts")
         }
         None => {
-            matches!(
-                name,
-                "content-type"
-                    | "te"
-                    | "host"
-                    | "content-length"
-                    | "connection"
-                    | "keep-alive"
-                    | "proxy-connection"
-                    | "transfer-encoding"
-                    | "upgrade"
-                    | "trailer"
-            ) || name.starts_with(':')
+            matches!(name, "content-type" | "host" | "content-length")
+                || is_hop_by_hop(name)
+                || name.starts_with(':')
         }
     }
 }
@@ -132,7 +104,8 @@ impl std::error::Error for NotBase64 {}
 pub fn keep_metadata(headers: &mut HeaderMap) {
     let named_by_connection = named_by_connection(headers);
     let drop_it = |name: &HeaderName| {
-        NOT_METADATA.contains(name)
+        is_hop_by_hop(name.as_str())
+            || OF_THE_MESSAGE.contains(name)
             || !is_name(name.as_str())
             || (name.as_str().starts_with("grpc-")
                 && !(name == GRPC_TIMEOUT && timeout::parse(headers).is_some()))
@@ -161,9 +134,19 @@ pub fn drop_hop_by_hop(headers: &mut HeaderMap) {
     for name in named_by_connection(headers) {
         headers.remove(name);
     }
-    for name in &HOP_BY_HOP {
+    let dropped: Vec<HeaderName> =
+        headers.keys().filter(|name| is_hop_by_hop(name.as_str())).cloned().collect();
+    for name in dropped {
         headers.remove(name);
     }
+}
+
+/// Whether it is for one hop alone, also where `connection` does not name it.
+fn is_hop_by_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection" | "transfer-encoding" | "upgrade" | "te" | "trailer" | "keep-alive" | "proxy-connection"
+    )
 }
 
 /// RFC 9110 7.6.1: the headers that `connection` names are for this hop alone.

@@ -265,3 +265,45 @@ async def main():
         assert!(error.is_instance_of::<pyo3::exceptions::PySystemExit>(fixture.py), "{error}");
     });
 }
+
+#[test]
+fn a_comparison_that_raises_or_wakes_loses_no_callback() {
+    let source = "
+import asyncio
+
+class Other:
+    def __init__(self, then):
+        self.then = then
+    def __call__(self, parked):
+        called.append(self)
+    def __eq__(self, other):
+        return self.then()
+
+called = []
+
+def refuse():
+    raise LookupError
+
+async def main():
+    loop = asyncio.get_running_loop()
+    waiting = take()
+    parked = waiting.send(None)
+    one, two = Other(lambda: False), Other(lambda: False)
+    for callback in (one, two, one):
+        parked.add_done_callback(callback)
+    try:
+        parked.remove_done_callback(Other(refuse))
+    except LookupError:
+        pass
+    assert parked.remove_done_callback(Other(lambda: False)) == 0
+    assert parked.remove_done_callback(Other(lambda: True)) == 3
+    for callback in (one, two):
+        parked.add_done_callback(callback)
+    assert parked.remove_done_callback(Other(lambda: parked.cancel() and False)) == 0
+    assert parked.done()
+    await asyncio.sleep(0)
+    # Their equality is odd.
+    assert [*map(id, called)] == [id(one), id(two)], called
+    return len(called)";
+    check(Slot::default(), source, 2);
+}

@@ -21,6 +21,24 @@ fn it_fires_from_the_descriptor_and_not_early() {
 }
 
 #[test]
+fn what_comes_in_time_is_given_and_what_does_not_is_dropped() {
+    let outer = Outer::new();
+    let reactor = outer.reactor.clone();
+    let now = async move { reactor.within(Duration::ZERO, std::future::ready(7)).await };
+    assert_eq!(outer.block_on(now), Some(7));
+    let held = Arc::new(());
+    let kept = Arc::clone(&held);
+    let never = async move {
+        std::future::pending::<()>().await;
+        drop(kept);
+    };
+    let reactor = outer.reactor.clone();
+    assert_eq!(outer.block_on(async move { reactor.within(SHORT, never).await }), None);
+    assert_eq!(Arc::strong_count(&held), 1);
+    outer.settle();
+}
+
+#[test]
 fn a_past_deadline_is_ready_at_once() {
     let outer = Outer::new();
     outer.block_on(outer.reactor.sleep_until(Instant::now().checked_sub(SHORT).unwrap()));
