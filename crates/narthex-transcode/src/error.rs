@@ -71,7 +71,6 @@ pub(crate) enum Rejection {
     },
     Encoding {
         given: String,
-        is_stream: bool,
     },
     /// It says that it is compressed so, and is not.
     Compressed {
@@ -141,13 +140,9 @@ impl From<Rejection> for Status {
                 Code::InvalidArgument,
                 format!("the body is {given}; it has to be application/json"),
             ),
-            Rejection::Encoding { given, is_stream: false } => Self::new(
+            Rejection::Encoding { given } => Self::new(
                 Code::InvalidArgument,
                 format!("the body is encoded as {given}; gzip, br, zstd and deflate are understood"),
-            ),
-            Rejection::Encoding { given, is_stream: true } => Self::new(
-                Code::InvalidArgument,
-                format!("the body is encoded as {given}; send a stream without content-encoding"),
             ),
             Rejection::Compressed { encoding } => Self::new(
                 Code::InvalidArgument,

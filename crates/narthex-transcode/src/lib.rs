@@ -8,8 +8,8 @@
 //! variables of the path. Each is appended as protobuf wire, where the last value of a field wins and lists grow, so no
 //! message is ever built in between.
 //!
-//! Streams are JSON arrays, lines, JSON text sequences or server-sent events ([`StreamFormat`]); each message goes on as soon
-//! as it is whole, and none is read before somebody has room for it.
+//! Streams are JSON arrays, lines, JSON text sequences or server-sent events ([`StreamFormat`]), in requests also the parts of a
+//! multipart body; each message goes on as soon as it is whole, and none is read before somebody has room for it.
 //!
 //! A server of tonic's gets its JSON API by one layer: [`TranscodeLayer::with_bodies`]; `examples/tonic-json` is a whole one.
 //! Neither Python nor hyper nor a runtime is needed for it.

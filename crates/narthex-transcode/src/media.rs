@@ -42,7 +42,7 @@ pub(crate) fn plan(route: &Route, headers: &HeaderMap, options: &Options) -> Res
         return Ok(BodyPlan { reading: Reading::Json, encoding: Encoding::Identity });
     }
     let reading = reading(route, headers)?;
-    let encoding = encoding(route, headers)?;
+    let encoding = encoding(headers)?;
     // A stream may be longer than any message of it.
     if let (false, Some(length)) = (route.client_streams, content_length(headers))
         && !usize::try_from(length).is_ok_and(|length| length <= options.max_body)
@@ -53,41 +53,69 @@ pub(crate) fn plan(route: &Route, headers: &HeaderMap, options: &Options) -> Res
 }
 
 fn reading(route: &Route, headers: &HeaderMap) -> Result<Reading, Rejection> {
+    if matches!(route.body, RequestBody::Raw | RequestBody::RawField(_)) {
+        return Ok(Reading::Json);
+    }
     let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(Reading::Json) };
     let kind = essence(value.as_bytes());
-    let (is_bytes, is_message) = match &route.body {
-        RequestBody::None | RequestBody::Raw | RequestBody::RawField(_) => return Ok(Reading::Json),
-        RequestBody::Whole(message) => (false, message.well_known().is_none()),
-        RequestBody::Field(BodyField { field, .. }) => {
-            let single = !field.is_list() && !field.is_map();
-            (single && matches!(field.kind(), Kind::Bytes), crate::bind::plain_message(field).is_some())
-        }
-    };
     let is = |name: &[u8]| kind.eq_ignore_ascii_case(name);
-    let is_lines = route.client_streams && StreamFormat::of_body(headers) != StreamFormat::Array;
-    if kind.is_empty() || type_is_json(kind) || is_lines {
-        Ok(Reading::Json)
-    } else if is(b"application/x-www-form-urlencoded") {
-        Ok(if is_message { Reading::Form } else { Reading::Json })
-    } else if is(b"multipart/form-data") && is_message && !route.client_streams {
-        Ok(Reading::Multipart)
-    } else if is_bytes && !route.client_streams {
-        Ok(Reading::Bytes)
-    } else if kind.get(..5).is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/")) {
-        Ok(Reading::Json)
+    let reading = if route.client_streams {
+        // Every message of it is JSON, or a part.
+        match of_type(&route.body, kind) {
+            _ if is(b"multipart/form-data") || is(b"multipart/mixed") => Some(Reading::Multipart),
+            _ if StreamFormat::of_body(headers) != StreamFormat::Array => Some(Reading::Json),
+            Some(Reading::Form | Reading::Json) => Some(Reading::Json),
+            _ => None,
+        }
+    } else if is(b"multipart/form-data") && is_message(&route.body) {
+        Some(Reading::Multipart)
     } else {
-        Err(Rejection::MediaType { given: lossy(value) })
+        of_type(&route.body, kind)
+    };
+    reading.ok_or_else(|| Rejection::MediaType { given: lossy(value) })
+}
+
+/// How a part of a multipart body is read that is a message of a stream.
+pub(crate) fn of_part(body: &RequestBody, content_type: &[u8]) -> Result<Reading, Rejection> {
+    of_type(body, essence(content_type)).ok_or_else(|| Rejection::MediaType {
+        given: format!("in parts, and one is {}", String::from_utf8_lossy(content_type)),
+    })
+}
+
+/// How text of this type becomes one message; `None` if it cannot.
+fn of_type(body: &RequestBody, kind: &[u8]) -> Option<Reading> {
+    let is_bytes = match body {
+        RequestBody::Field(BodyField { field, .. }) => {
+            !field.is_list() && !field.is_map() && matches!(field.kind(), Kind::Bytes)
+        }
+        _ => false,
+    };
+    if kind.is_empty() || type_is_json(kind) {
+        Some(Reading::Json)
+    } else if kind.eq_ignore_ascii_case(b"application/x-www-form-urlencoded") {
+        Some(if is_message(body) { Reading::Form } else { Reading::Json })
+    } else if is_bytes {
+        Some(Reading::Bytes)
+    } else {
+        let is_text = kind.get(..5).is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/"));
+        is_text.then_some(Reading::Json)
     }
 }
 
-fn encoding(route: &Route, headers: &HeaderMap) -> Result<Encoding, Rejection> {
+/// Whether the body is one message with fields of its own, as a form has them.
+fn is_message(body: &RequestBody) -> bool {
+    match body {
+        RequestBody::None | RequestBody::Raw | RequestBody::RawField(_) => false,
+        RequestBody::Whole(message) => message.well_known().is_none(),
+        RequestBody::Field(BodyField { field, .. }) => crate::bind::plain_message(field).is_some(),
+    }
+}
+
+fn encoding(headers: &HeaderMap) -> Result<Encoding, Rejection> {
     let mut values = headers.get_all(header::CONTENT_ENCODING).iter();
     let (Some(value), more) = (values.next(), values.next()) else { return Ok(Encoding::Identity) };
     let encoding = Encoding::from_name(value.as_bytes()).filter(|_| more.is_none());
-    match encoding {
-        Some(encoding) if encoding == Encoding::Identity || !route.client_streams => Ok(encoding),
-        _ => Err(Rejection::Encoding { given: lossy(value), is_stream: route.client_streams }),
-    }
+    encoding.ok_or_else(|| Rejection::Encoding { given: lossy(value) })
 }
 
 fn content_length(headers: &HeaderMap) -> Option<u64> {

@@ -31,8 +31,7 @@ pub(crate) async fn bind_body(
         },
         _ => (route.input.clone(), Vec::new()),
     };
-    let boundary = std::str::from_utf8(content_type).ok().and_then(|text| multer::parse_boundary(text).ok());
-    let boundary = boundary.ok_or_else(|| refuse("", "the content-type names no boundary"))?;
+    let boundary = boundary(content_type)?;
     let whole = std::future::ready(Ok::<_, Infallible>(body));
     let mut parts = Multipart::new(futures_util::stream::once(whole), boundary);
     let mut out = vec![0; envelope::PREFIX];
@@ -46,6 +45,16 @@ pub(crate) async fn bind_body(
     }
     out.extend_from_slice(tail);
     Ok(envelope::seal(out))
+}
+
+/// What stands between the parts of a multipart body of any kind.
+pub(crate) fn boundary(content_type: &[u8]) -> Result<String, Rejection> {
+    let parameters = content_type.iter().position(|&byte| byte == b';').map(|at| &content_type[at..]);
+    let parameters = parameters.and_then(|parameters| std::str::from_utf8(parameters).ok());
+    // multer knows one kind; all have the same parameter.
+    let form = parameters.map(|parameters| format!("multipart/form-data{parameters}"));
+    let boundary = form.and_then(|form| multer::parse_boundary(form).ok());
+    boundary.ok_or_else(|| refuse("", "the content-type names no boundary"))
 }
 
 async fn bind_part(
@@ -92,6 +101,6 @@ fn bind_value(
     Ok(())
 }
 
-fn refuse(name: &str, message: &str) -> Rejection {
+pub(crate) fn refuse(name: &str, message: &str) -> Rejection {
     Rejection::Form { name: name.to_owned(), message: message.to_owned() }
 }

@@ -121,14 +121,16 @@ where
     let method = head.method.clone();
     let route = shared.table.route(plan.route);
     let reply = Reply::wanted(&head, route.server_streams, &shared);
-    let (index, failure, body) = (plan.route, Failure::default(), body);
-    let body = if route.client_streams {
-        Body::new(RequestStream::new(body, &head.headers, index, plan.tail, failure.clone(), shared.clone()))
+    let (index, failure) = (plan.route, Failure::default());
+    let message = if route.client_streams {
+        let (headers, failure) = (&head.headers, failure.clone());
+        RequestStream::new(body, headers, plan.body, index, plan.tail, failure, shared.clone()).map(Body::new)
     } else {
-        match message(&head, body, plan, &shared).await {
-            Ok(message) => Body::full(message),
-            Err(rejection) => return refuse(rejection, &method, &shared),
-        }
+        message(&head, body, plan, &shared).await.map(Body::full)
+    };
+    let body = match message {
+        Ok(body) => body,
+        Err(rejection) => return refuse(rejection, &method, &shared),
     };
     request::to_grpc(&mut head, route);
     let Ok(answer) = inner.call(Request::from_parts(head, body)).await;

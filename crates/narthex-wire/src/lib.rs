@@ -35,7 +35,7 @@ pub use connection::{
     AlternativeName, Asked, Carried, Client, ClientCertificate, Connection, Endpoint, Flow, Origin, Scheme,
     Security,
 };
-pub use encoding::{Accepted, Encoding};
+pub use encoding::{Accepted, Encoding, Undecodable};
 pub use exposed::{Exposed, Selector};
 pub use kept::Kept;
 pub use outcome::Outcome;

@@ -1,7 +1,9 @@
 //! Streams of messages in HTTP bodies.
 
+mod parts;
 mod request;
 mod response;
+mod source;
 mod values;
 
 use http::header::{self, HeaderMap, HeaderValue};

@@ -24,8 +24,10 @@ pub(super) enum Misfit {
 #[derive(Debug)]
 pub(super) struct Values {
     layout: Layout,
-    /// The largest value, in bytes.
+    /// The largest value, in bytes, and the longest white space between two.
     limit: usize,
+    /// How much white space there was since the last value.
+    blank: usize,
     /// What is not yet given out; a value that has begun starts it.
     text: BytesMut,
     /// How much of `text` has been looked at.
@@ -61,7 +63,7 @@ enum Token {
 impl Values {
     pub(super) fn new(layout: Layout, limit: usize) -> Self {
         let state = if layout == Layout::Array { State::Start } else { State::Next };
-        Self { layout, limit, text: BytesMut::new(), at: 0, state }
+        Self { layout, limit, blank: 0, text: BytesMut::new(), at: 0, state }
     }
 
     pub(super) fn push(&mut self, data: &[u8]) {
@@ -86,6 +88,10 @@ impl Values {
             }
             if self.is_space(byte) {
                 self.text.advance(1);
+                self.blank += 1;
+                if self.blank > self.limit {
+                    return Err(Misfit::TooLarge);
+                }
                 continue;
             }
             self.between(byte)?;
@@ -154,6 +160,7 @@ impl Values {
     fn take(&mut self, len: usize) -> Bytes {
         self.state = if self.layout == Layout::Array { State::After } else { State::Next };
         self.at = 0;
+        self.blank = 0;
         self.text.split_to(len).freeze()
     }
 }

@@ -1,4 +1,4 @@
-//! Streams of messages both ways.
+//! Streams of messages as responses.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
@@ -114,38 +114,6 @@ fn http_bodies_are_joined() {
     let got = download(&[("text/csv", "a,")], Status::data_loss("disk"));
     assert_eq!((got.status, &got.body[..], got.cut.as_deref()), (200, &b"a,"[..], Some("DATA_LOSS: disk")));
     assert_eq!(download(&[], Status::ok()).body, "");
-}
-
-#[test]
-fn a_stream_of_requests() {
-    let talk = |content_type: &'static str, pieces: &'static [&'static str]| {
-        let frames = pieces.iter().map(|piece| Ok::<_, Infallible>(Frame::data(Bytes::from(*piece))));
-        let body = Body::new(StreamBody::new(futures_util::stream::iter(frames)));
-        let request = Request::post("/api/talk").header("content-type", content_type).body(body).unwrap();
-        exchange(Options::default(), request, |seen| match &seen.failed {
-            Some(status) => status.clone().into_response(),
-            None => unary_response(seen.body.clone(), HeaderMap::new(), Status::ok().into_trailers()),
-        })
-    };
-    for (content_type, pieces) in [
-        ("application/json", &["[{\"name\":", "\"A\"}, {\"born\":1}", "]"][..]),
-        ("application/x-ndjson", &["{\"name\":\"A\"}\n", "{\"born\":1}"]),
-        ("application/json-seq", &["\x1e{\"name\":\"A\"}\n\x1e{\"born\"", ":1}\n"]),
-    ] {
-        let got = talk(content_type, pieces);
-        assert_eq!(got.body, "[{\"name\":\"A\"},{\"born\":1}]", "{content_type}");
-    }
-    assert_eq!(talk("application/json", &["[]"]).body, "[]");
-    for (pieces, field) in
-        [(&["[{\"name\":\"A\"},{\"born\":\"x\"}]"][..], "born"), (&["[{}"], ""), (&["{}"], "")]
-    {
-        let got = talk("application/json", pieces);
-        let json = got.json();
-        assert_eq!((got.status, &json["code"]), (400, &serde_json::json!(3)));
-        assert_eq!(json["details"][0]["fieldViolations"][0]["field"].as_str().unwrap_or_default(), field);
-    }
-    let got = talk("application/xml", &["<a/>"]);
-    assert_eq!(got.status, 415);
 }
 
 /// What the layer asks of the body behind it, and gives of it, step by step.

@@ -15,10 +15,10 @@ use zstd::zstd_safe::{DCtx, DParameter};
 use super::Encoding;
 
 /// As much history as gzip can refer to, in the power of two.
-const DEFLATE_WINDOW: u8 = 15;
+pub(super) const DEFLATE_WINDOW: u8 = 15;
 const ZSTD_LEVEL: i32 = 1;
 /// The largest window that RFC 8878 3.1.1.1.2 wants every decoder to have, 8 MiB: a message may ask for 2 GiB.
-const ZSTD_WINDOW_LOG: u32 = 23;
+pub(super) const ZSTD_WINDOW_LOG: u32 = 23;
 const BROTLI_QUALITY: u32 = 3;
 const BROTLI_BUFFER: usize = 4096;
 

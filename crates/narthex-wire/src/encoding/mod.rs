@@ -4,12 +4,15 @@
 //! compressed: that is the servicer's, or the option's.
 
 mod codec;
+mod stream;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::names::{GRPC_ACCEPT_ENCODING, GRPC_ENCODING};
 use crate::status::Status;
+
+pub use stream::Undecodable;
 
 /// What we put into `grpc-accept-encoding`.
 pub const ACCEPT: &str = "identity,deflate,gzip,zstd,br";
