@@ -74,7 +74,7 @@ pub(crate) async fn secure<S>(
             serve(transport, connection, http2, service, protocols, presence).await;
         }
         Some(Err(Failure::NotTls(stream))) => {
-            let mut transport = Transport::Plain(stream);
+            let mut transport = Transport::Plain(Arc::new(stream));
             let answered = poll_fn(|cx| Poll::Ready(transport.poll_write(cx, NOT_TLS))).await;
             if answered.is_ready() {
                 linger(&mut transport, &common.reactor, &mut presence).await;
@@ -107,11 +107,12 @@ pub(crate) async fn serve<S>(
     let common = Arc::clone(&protocols.common);
     let believed = common.config.trusted.endpoint(&connection.peer);
     let state = State::new(common, Arc::new(connection), believed, http2);
+    let socket = transport.socket();
     let io = Io::new(transport, first, Arc::clone(&state));
     let service = Exchanges::new(service, Arc::clone(&state));
     let watch = Watch::new(state, presence);
     if http2 {
-        serve_http2(protocols.http2.serve_connection(io, service), watch).await;
+        serve_http2(protocols.http2.serve_connection(io, service), watch, socket).await;
     } else {
         serve_http1(protocols.http1.serve_connection(io, service), watch).await;
     }
@@ -198,15 +199,23 @@ where
     }
 }
 
-async fn serve_http2<S>(conn: http2::Connection<Io, Exchanges<S>, ReactorExecutor>, mut watch: Watch)
-where
+async fn serve_http2<S>(
+    conn: http2::Connection<Io, Exchanges<S>, ReactorExecutor>,
+    mut watch: Watch,
+    socket: Option<Arc<Stream>>,
+) where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {
     let mut conn = pin!(conn);
     poll_fn(|cx| {
         loop {
-            if let Poll::Ready(result) = conn.as_mut().poll(cx) {
+            let ended = conn.as_mut().poll(cx);
+            // h2 has written all it has, or all there is room for.
+            if let Some(socket) = &socket {
+                socket.push();
+            }
+            if let Poll::Ready(result) = ended {
                 if let Err(error) = result {
                     tracing::debug!("{}: {error}", watch.state().connection.peer);
                 }

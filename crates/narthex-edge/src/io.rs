@@ -17,6 +17,9 @@ use crate::tls::Transport;
 /// What goes out that is of no response, beside h2's answers to frames: the SETTINGS and windows at the beginning, GOAWAY.
 const OUR_OWN: usize = 256;
 
+/// HTTP/2 writes a long body in frames of 16 KiB, each by itself: nearly always another follows.
+const FULL_FRAME: usize = 16 * 1024;
+
 /// What a connection is read from and written to.
 #[derive(Debug)]
 pub(crate) struct Io {
@@ -170,7 +173,11 @@ impl Write for Io {
         if self.has_ended() {
             return Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()));
         }
-        let written = self.transport.poll_write_vectored(cx, slices);
+        let long = slices.iter().map(|slice| slice.len()).sum::<usize>() >= FULL_FRAME;
+        let written = match self.sight {
+            Sight::Http2(_) if long => self.transport.poll_write_more(cx, slices),
+            _ => self.transport.poll_write_vectored(cx, slices),
+        };
         self.wrote(&written);
         written
     }

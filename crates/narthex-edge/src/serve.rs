@@ -171,7 +171,7 @@ where
         let reactor = &self.protocols.common.reactor;
         match &self.socket.tls {
             None => {
-                let transport = Transport::Plain(stream);
+                let transport = Transport::Plain(Arc::new(stream));
                 reactor
                     .spawn(conn::serve(transport, connection, None, service, protocols, presence))
                     .detach();

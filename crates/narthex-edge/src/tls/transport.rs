@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, Bytes};
@@ -14,7 +15,7 @@ use tokio_rustls::server::TlsStream;
 /// A socket, or TLS on one.
 #[derive(Debug)]
 pub(crate) enum Transport {
-    Plain(Stream),
+    Plain(Arc<Stream>),
     // Boxed: a session is large, and most connections have none.
     Tls(Box<TlsStream<Raw>>),
 }
@@ -72,6 +73,26 @@ impl Transport {
         match self {
             Self::Plain(stream) => stream.poll_write_vectored(cx, slices),
             Self::Tls(stream) => Pin::new(&mut **stream).poll_write_vectored(cx, slices),
+        }
+    }
+
+    /// Writes what is likely to be followed by more; see [`Stream::poll_write_more`].
+    pub(crate) fn poll_write_more(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Plain(stream) => stream.poll_write_more(cx, slices),
+            Self::Tls(_) => self.poll_write_vectored(cx, slices),
+        }
+    }
+
+    /// What has to be pushed when nothing follows.
+    pub(crate) fn socket(&self) -> Option<Arc<Stream>> {
+        match self {
+            Self::Plain(stream) => Some(Arc::clone(stream)),
+            Self::Tls(_) => None,
         }
     }
 

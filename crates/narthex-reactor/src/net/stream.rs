@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -23,6 +24,13 @@ use crate::io::Io;
 use crate::reactor::Reactor;
 use crate::shared::Shared;
 
+/// More is about to be written.
+#[cfg(target_os = "linux")]
+const MORE: SendFlags = SendFlags::MORE;
+/// Elsewhere each write goes out by itself.
+#[cfg(not(target_os = "linux"))]
+const MORE: SendFlags = SendFlags::empty();
+
 /// A TCP (without Nagle's delay) or UNIX connection.
 ///
 /// Its calls take `&self`: one task may read while another writes. Two tasks that wait in one direction disturb each
@@ -31,12 +39,18 @@ use crate::shared::Shared;
 pub struct Stream {
     io: Io,
     peer: Addr,
+    /// The system may hold some of what was written back.
+    held: AtomicBool,
 }
 
 impl Stream {
+    const fn new(io: Io, peer: Addr) -> Self {
+        Self { io, peer, held: AtomicBool::new(false) }
+    }
+
     pub(super) fn accepted(shared: &Arc<Shared>, fd: OwnedFd, peer: Addr) -> io::Result<Self> {
         without_delay(&fd, &peer);
-        Ok(Self { io: Io::new(shared, fd, false)?, peer })
+        Ok(Self::new(Io::new(shared, fd, false)?, peer))
     }
 
     /// Connects to a TCP address.
@@ -75,7 +89,7 @@ impl Stream {
     /// The system's.
     pub fn adopt(reactor: &Reactor, socket: UnixStream) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
-        Ok(Self { io: Io::new(reactor.shared(), socket.into(), false)?, peer: Addr::Unix(None) })
+        Ok(Self::new(Io::new(reactor.shared(), socket.into(), false)?, Addr::Unix(None)))
     }
 
     async fn connected(
@@ -86,12 +100,12 @@ impl Stream {
     ) -> io::Result<Self> {
         without_delay(&fd, &peer);
         match started {
-            Ok(()) => Ok(Self { io: Io::new(reactor.shared(), fd, false)?, peer }),
+            Ok(()) => Ok(Self::new(Io::new(reactor.shared(), fd, false)?, peer)),
             Err(Errno::INPROGRESS | Errno::INTR) => {
                 let io = Io::new(reactor.shared(), fd, true)?;
                 // The first event of a connecting socket is its outcome.
                 poll_fn(|context| io.poll_write(context, |fd| sockopt::socket_error(fd)?)).await?;
-                Ok(Self { io, peer })
+                Ok(Self::new(io, peer))
             }
             Err(error) => Err(error.into()),
         }
@@ -148,9 +162,38 @@ impl Stream {
         context: &Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.poll_send(context, slices, SendFlags::empty())
+    }
+
+    /// Writes as [`poll_write_vectored`](Self::poll_write_vectored) does, and has the system hold back what does not fill a
+    /// packet: several long writes go out together and wake their reader once. The writer has to [push](Self::push) when
+    /// nothing follows at once.
+    pub fn poll_write_more(&self, context: &Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        if !matches!(self.peer, Addr::Tcp(_)) {
+            return self.poll_write_vectored(context, slices);
+        }
+        self.held.store(true, Ordering::Relaxed);
+        self.poll_send(context, slices, MORE)
+    }
+
+    /// Sends what [`poll_write_more`](Self::poll_write_more) has left with the system.
+    pub fn push(&self) {
+        if self.held.swap(false, Ordering::Relaxed) {
+            // Setting it anew sends what waits (tcp(7)). It fails only for a connection that is gone.
+            let _ = sockopt::set_tcp_nodelay(&self.io, true);
+        }
+    }
+
+    fn poll_send(
+        &self,
+        context: &Context<'_>,
+        slices: &[IoSlice<'_>],
+        flags: SendFlags,
+    ) -> Poll<io::Result<usize>> {
         // sendmsg and not writev: a peer that is gone must be an error, not a SIGPIPE.
+        let flags = SendFlags::NOSIGNAL | flags;
         self.io.poll_write(context, |fd| {
-            rustix::net::sendmsg(fd, slices, &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL)
+            rustix::net::sendmsg(fd, slices, &mut SendAncillaryBuffer::default(), flags)
         })
     }
 

@@ -471,3 +471,25 @@ fn a_dual_stack_address_takes_clients_of_both_families() {
         assert_eq!(client.is_ok(), dual_stack);
     }
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_held_back_goes_out_with_a_push() {
+    let outer = Outer::new();
+    let (listener, address) = tcp(&outer.reactor);
+    let mut client = TcpStream::connect(address).unwrap();
+    client.set_nonblocking(true).unwrap();
+    let stream = accept(&outer, &listener);
+    let context = std::task::Context::from_waker(std::task::Waker::noop());
+    let mut buffer = [0; 16];
+    stream.push();
+    for round in ["one", "two"] {
+        let written = stream.poll_write_more(&context, &[IoSlice::new(round.as_bytes())]);
+        assert!(matches!(written, std::task::Poll::Ready(Ok(3))), "{written:?}");
+        // The loopback delivers what is sent before the call returns.
+        assert_eq!(client.read(&mut buffer).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        stream.push();
+        let read = client.read(&mut buffer).unwrap();
+        assert_eq!(&buffer[..read], round.as_bytes());
+    }
+}
