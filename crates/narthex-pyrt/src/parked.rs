@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use pyo3::exceptions::asyncio::{CancelledError, InvalidStateError};
+use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyType};
 
 use crate::context::in_context;
 use crate::error::log_exception;
@@ -29,6 +30,37 @@ enum State {
     Woken,
     /// With what `cancel` was told.
     Cancelled(Option<Py<PyAny>>),
+}
+
+/// What asyncio's own tasks are woken with: a future of asyncio's own that has its result. They read that without a call of
+/// Python, and do not ask whether it is what they were parked on.
+pub(crate) struct Woken {
+    task: Py<PyType>,
+    future: Py<PyAny>,
+}
+
+impl Woken {
+    pub(crate) fn new(event_loop: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let py = event_loop.py();
+        let future = event_loop.call_method0(intern!(py, "create_future"))?;
+        future.call_method1(intern!(py, "set_result"), (py.None(),))?;
+        let task = py.import(intern!(py, "asyncio"))?.getattr(intern!(py, "Task"))?;
+        Ok(Self { task: task.cast_into::<PyType>()?.unbind(), future: future.unbind() })
+    }
+
+    /// Whether this is how an asyncio task wants to be called: a method of its own, in C.
+    #[expect(unsafe_code, reason = "PyO3 reads __self__ by a look-up of its name, at each wake-up")]
+    fn suits(&self, function: &Bound<'_, PyAny>) -> bool {
+        let function = function.as_ptr();
+        // SAFETY: attached, and a live object.
+        if unsafe { ffi::PyCFunction_CheckExact(function) } == 0 {
+            return false;
+        }
+        // SAFETY: it is a builtin function, as was just seen, and lives; what it is bound to, which may be nothing, lives with it.
+        let owner = unsafe { ffi::PyCFunction_GetSelf(function) };
+        // SAFETY: not null, and alive.
+        !owner.is_null() && unsafe { ffi::Py_TYPE(owner) } == self.task.as_ptr().cast()
+    }
 }
 
 /// Whom to call; a task as a rule, and one only.
@@ -69,7 +101,9 @@ impl Callback {
         let py = parked.py();
         let Some(context) = &self.context else { return self.call_soon(parked) };
         let function = self.function.bind(py);
-        let Ok(called) = in_context(context.bind(py), || function.call1((parked,))) else {
+        let woken = &parked.get().runtime.woken;
+        let with = if woken.suits(function) { woken.future.bind(py) } else { parked.as_any() };
+        let Ok(called) = in_context(context.bind(py), || function.call1((with,))) else {
             // Somebody else is in this context: the event loop tries, and tells of it as it does for futures of its own.
             return self.call_soon(parked);
         };

@@ -15,6 +15,7 @@ use slab::Slab;
 
 use crate::inbox::{Inbox, Item, Job};
 use crate::lanes::Lanes;
+use crate::parked::Woken;
 use crate::pump::Pump;
 use crate::standby::{Signals, Standby};
 use crate::task::TaskStarter;
@@ -50,6 +51,7 @@ pub struct Runtime {
     event_loop: Py<PyAny>,
     create_future: Py<PyAny>,
     pub(crate) starter: TaskStarter,
+    pub(crate) woken: Woken,
     context: Py<PyAny>,
     tasks: Mutex<Tasks>,
     pub(crate) lanes: Lanes,
@@ -109,6 +111,7 @@ impl Runtime {
             scratch: Mutex::default(),
             create_future: event_loop.getattr(intern!(py, "create_future"))?.unbind(),
             starter: TaskStarter::new(event_loop)?,
+            woken: Woken::new(event_loop)?,
             context: py.import("contextvars")?.call_method0("copy_context")?.unbind(),
             event_loop: event_loop.clone().unbind(),
             tasks: Mutex::default(),

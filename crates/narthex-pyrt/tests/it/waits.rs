@@ -233,6 +233,24 @@ async def main():
 }
 
 #[test]
+fn whoever_waits_beside_a_task_is_told_of_the_very_future() {
+    let source = "
+import asyncio
+async def main():
+    called = []
+    waits = take()
+    future = waits.send(None)
+    future.add_done_callback(lambda done: called.append(done is future and done.result()))
+    put_later(1)
+    while not called:
+        await asyncio.sleep(0.001)
+    waits.close()
+    assert called == [None], called
+    return 14";
+    check(Slot::default(), source, 14);
+}
+
+#[test]
 fn the_message_of_a_cancellation_arrives() {
     let source = "
 import asyncio
