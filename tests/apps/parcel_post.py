@@ -31,6 +31,9 @@ class Parcels(parcels_pb2_grpc.ParcelsServicer):
         await context.send_initial_metadata((("x-extensions", ",".join(types)),))
         return request
 
+    async def Store(self, request, context):
+        return parcels_pb2.Text(text=f"{request.name} {request.content.content_type}", data=request.content.data)
+
     async def Upload(self, requests, context):
         pieces = [request async for request in requests]
         sizes = ",".join(str(len(piece.content.data)) for piece in pieces)

@@ -240,14 +240,14 @@ class Http2:
         self.flush()
 
     def data(self, piece: bytes = b"", *, end: bool = False, stream: int | None = None) -> None:
-        """Sends a piece of the request's body, as the server's windows let it."""
+        """Sends a piece of the request's body, as the server's windows let it; nothing where the stream is over."""
         stream = stream or self.stream
         while piece:
+            if stream in self._over:
+                return
             room = min(self.h2.local_flow_control_window(stream), self.h2.max_outbound_frame_size, len(piece))
             if room == 0:
                 self._receive()
-                if stream in self._over:
-                    return
                 continue
             last = end and room == len(piece)
             self.h2.send_data(stream, piece[:room], end_stream=last)

@@ -74,6 +74,17 @@ def test_an_http_body_comes_and_goes_as_it_is(wire):
     assert extension.startswith("type.googleapis.com/envoy.extensions.filters.http.grpc_json_transcoder.v3.UnknownQueryParams ")
 
 
+def test_a_form_with_a_file(wire):
+    body = (
+        b'--b\r\ncontent-disposition: form-data; name="name"\r\n\r\na.png\r\n'
+        b'--b\r\ncontent-disposition: form-data; name="content"; filename="x"\r\n'
+        b"content-type: image/png\r\n\r\n\x00\xff\r\n--b--\r\n"
+    )
+    wire.request("/parcels/store", "POST", [("content-type", MULTIPART)], body)
+    response = wire.response("POST")
+    assert (response.status, json.loads(response.body)) == (200, {"text": "a.png image/png", "data": "AP8="})
+
+
 def test_an_http_body_in_pieces(wire):
     wire.request("/parcels/files/a.bin", "PUT", [("content-type", "x/y")], end=False)
     wire.data(b"ab")

@@ -1,17 +1,11 @@
 """A stream of a hundred megabytes as lines of JSON: it waits for its reader, and takes no memory that it does not need."""
 
-from pathlib import Path
+from processes import peak
 
 SIZE = 64 * 1024
 COUNT = 1600
 # More than what the connection's buffers hold, less than a tenth of the stream.
 AHEAD = 8 << 20
-
-
-def peak(pid: int) -> int:
-    """The most memory that the process has had so far, in bytes."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) * 1024
 
 
 def test_memory_is_flat_whoever_reads(parcels, wire):

@@ -1,6 +1,6 @@
 //! Telling gRPC from everything else, by content type alone.
 
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 
 use crate::names::APPLICATION_GRPC;
 
@@ -28,6 +28,27 @@ pub fn is_grpc_content_type(value: &[u8]) -> bool {
 pub fn essence(content_type: &[u8]) -> &[u8] {
     let end = content_type.iter().position(|byte| *byte == b';').unwrap_or(content_type.len());
     content_type[..end].trim_ascii()
+}
+
+/// What a header that states preferences names, each with its weight in thousandths: `gzip;q=0.5` is `gzip` and 500 (RFC 9110
+/// 12.4.2). A weight that cannot be read is 1, as if it were not there.
+pub fn weighted<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = (&'h [u8], u16)> {
+    headers.get_all(name).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).map(|item| {
+        let weight = item
+            .split(|byte| *byte == b';')
+            .skip(1)
+            .map(<[u8]>::trim_ascii)
+            .find_map(|part| part.strip_prefix(b"q=").or_else(|| part.strip_prefix(b"Q=")))
+            .and_then(|weight| std::str::from_utf8(weight).ok()?.parse::<f32>().ok())
+            .filter(|weight| (0.0..=1.0).contains(weight));
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it is between 0 and 1000"
+        )]
+        let weight = weight.map_or(1000, |weight| (weight * 1000.0) as u16);
+        (essence(item), weight)
+    })
 }
 
 /// Which form messages have: what a content type says behind its `+`.

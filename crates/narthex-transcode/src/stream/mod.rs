@@ -8,6 +8,7 @@ mod values;
 
 use http::header::{self, HeaderMap, HeaderValue};
 use narthex_protojson::WriteOptions;
+use narthex_wire::protocol::weighted;
 
 pub(crate) use request::{Failure, RequestStream};
 pub(crate) use response::from_grpc;
@@ -67,37 +68,34 @@ impl StreamFormat {
         }
     }
 
-    /// The one that `Accept` likes best, the first of equals; where it names none of them, the default.
+    /// The one that `Accept` likes best (RFC 9110 12.5.1); of equals the one that it names first, then the default. A client
+    /// that accepts none of them gets the default.
     pub(crate) fn accepted(headers: &HeaderMap, default: Self) -> Self {
-        let ranges = headers
-            .get_all(header::ACCEPT)
-            .iter()
-            .flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
+        let named = weighted(headers, &header::ACCEPT).filter_map(|(range, _)| Self::of(range));
         let mut best = (0, default);
-        for range in ranges {
-            let Some(format) = Self::of(narthex_wire::protocol::essence(range)) else { continue };
-            let weight = weight(range);
+        for format in named.chain([default]).chain(Self::ALL) {
+            let weight = format.weight(headers);
             if weight > best.0 {
                 best = (weight, format);
             }
         }
         best.1
     }
-}
 
-/// The weight of a media range in thousandths (RFC 9110 12.4.2); one that cannot be read is 1.
-fn weight(range: &[u8]) -> u16 {
-    let weight = range.split(|&byte| byte == b';').skip(1).find_map(|parameter| {
-        let parameter = parameter.trim_ascii();
-        parameter.strip_prefix(b"q=").or_else(|| parameter.strip_prefix(b"Q="))
-    });
-    let weight = weight.and_then(|text| std::str::from_utf8(text).ok()?.parse::<f32>().ok());
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "clamped to the range of weights"
-    )]
-    weight.map_or(1000, |weight| (weight.clamp(0.0, 1.0) * 1000.0) as u16)
+    /// The weight that the most specific of the ranges that it is in gives it; 0 if it is in none.
+    fn weight(self, headers: &HeaderMap) -> u16 {
+        let within = |range: &[u8]| match range {
+            b"*/*" => Some(0),
+            [kind @ .., b'/', b'*'] => {
+                let (own, rest) = self.media_type().as_bytes().split_at_checked(kind.len())?;
+                (own.eq_ignore_ascii_case(kind) && rest.starts_with(b"/")).then_some(1)
+            }
+            range => (Self::of(range) == Some(self)).then_some(2),
+        };
+        let weights = weighted(headers, &header::ACCEPT);
+        let known = weights.filter_map(|(range, weight)| Some((within(range)?, weight)));
+        known.max_by_key(|(specific, _)| *specific).map_or(0, |(_, weight)| weight)
+    }
 }
 
 #[cfg(test)]
@@ -118,6 +116,19 @@ mod tests {
             ("application/jsonl", StreamFormat::NewlineDelimited),
             ("text/event-stream;q=0", StreamFormat::Sequence),
             ("*/*", StreamFormat::Sequence),
+            ("text/event-stream, */*", StreamFormat::ServerSentEvents),
+            ("*/*, text/event-stream;q=0.5", StreamFormat::Sequence),
+            ("application/json;q=0.9, */*;q=0.8", StreamFormat::Array),
+            ("text/*, application/*;q=0.1", StreamFormat::ServerSentEvents),
+            ("application/*;q=0.1, */*;q=0.01", StreamFormat::Sequence),
+            ("application/*, application/json-seq;q=0", StreamFormat::Array),
+            (
+                "application/*, application/json-seq;q=0, application/json;q=0.1",
+                StreamFormat::NewlineDelimited,
+            ),
+            ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", StreamFormat::Sequence),
+            ("text/html", StreamFormat::Sequence),
+            ("application/json/*, a/*, /*, */", StreamFormat::Sequence),
             ("", StreamFormat::Sequence),
         ] {
             assert_eq!(chosen(accept), format, "{accept}");

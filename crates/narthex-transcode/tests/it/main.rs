@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bodies;
+mod bombs;
 mod client_streams;
 mod layer;
 mod property;

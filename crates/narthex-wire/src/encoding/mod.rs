@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::names::{GRPC_ACCEPT_ENCODING, GRPC_ENCODING};
+use crate::protocol::weighted;
 use crate::status::Status;
 
 pub use stream::Undecodable;
@@ -119,10 +120,7 @@ impl Accepted {
     pub fn from_headers(headers: &HeaderMap, name: &HeaderName) -> Self {
         let mut weights = [None; Encoding::ALL.len()];
         let mut others = 0;
-        for item in
-            headers.get_all(name).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        {
-            let (name, weight) = weighted(item);
+        for (name, weight) in weighted(headers, name) {
             match Encoding::from_name(name) {
                 Some(encoding) => weights[encoding as usize] = Some(weight),
                 None if name == b"*" => others = weight,
@@ -148,19 +146,6 @@ impl Accepted {
         }
         best
     }
-}
-
-/// `gzip;q=0.5` as a name and 500. A weight that cannot be read is 1, as if it were not there.
-fn weighted(item: &[u8]) -> (&[u8], u16) {
-    let mut parts = item.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
-    let name = parts.next().unwrap_or_default();
-    let weight = parts
-        .find_map(|part| part.strip_prefix(b"q=").or_else(|| part.strip_prefix(b"Q=")))
-        .and_then(|weight| std::str::from_utf8(weight).ok()?.parse::<f32>().ok())
-        .filter(|weight| (0.0..=1.0).contains(weight));
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is between 0 and 1000")]
-    let weight = weight.map_or(1000, |weight| (weight * 1000.0) as u16);
-    (name, weight)
 }
 
 #[cfg(test)]

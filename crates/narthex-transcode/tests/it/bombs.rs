@@ -1,0 +1,111 @@
+//! Requests that are small or plain and want much: each is refused or read in little time.
+
+use std::time::{Duration, Instant};
+
+use narthex_transcode::{Options, UnknownQuery};
+use narthex_wire::Code;
+use serde_json::json;
+
+use crate::support::{Exchange, echo, exchange, request, send};
+
+/// Far more than any of it takes without optimisation, far less than what is not linear would.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+fn quickly(exchange: impl FnOnce() -> Exchange) -> Exchange {
+    let begun = Instant::now();
+    let got = exchange();
+    assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
+    got
+}
+
+#[test]
+fn numbers() {
+    let digits = "9".repeat(200_000);
+    for number in [
+        "1e999999999",
+        "-1e999999999",
+        "1e-999999999",
+        "1E+99999999999999999999999999",
+        &digits,
+        &format!("0.{digits}"),
+        &format!("1e{digits}"),
+    ] {
+        // As a number, as its text, and where any JSON may stand.
+        for body in [
+            format!(r#"{{"author": {{"born": {number}}}}}"#),
+            format!(r#"{{"author": {{"born": "{number}"}}}}"#),
+            format!(r#"{{"id": {number}}}"#),
+            format!(r#"{{"pages": {number}}}"#),
+        ] {
+            let (code, message) = quickly(|| send("POST", "/api/books/1:restock", &body)).refused(400);
+            assert_eq!(code, Code::InvalidArgument as i64);
+            assert!(message.len() < 1000, "it repeats what it got: {} bytes", message.len());
+        }
+    }
+    let (_, message) =
+        quickly(|| send("POST", "/api/books/1:restock", r#"{"notes": [1e999999999]}"#)).refused(400);
+    assert!(message.contains("notes[0]"), "{message}");
+}
+
+#[test]
+fn depth() {
+    for (open, close) in [("[", "]"), (r#"{"sequel":"#, "}"), (r#"{"notes":["#, "]}")] {
+        let body = format!("{}{}", open.repeat(1_000_000), close.repeat(1_000_000));
+        let (code, message) = quickly(|| send("POST", "/api/books/1:restock", &body)).refused(400);
+        assert_eq!(code, Code::InvalidArgument as i64);
+        assert!(message.len() < 2000, "{} bytes", message.len());
+    }
+}
+
+#[test]
+fn names() {
+    let title = r#"{"title": "a", "title": "b"}"#;
+    let (_, message) = send("POST", "/api/books/1:restock", title).refused(400);
+    assert!(message.contains("title"), "{message}");
+    let many = format!("{{{}}}", (0..50_000).map(|i| format!("\"x{i}\":1")).collect::<Vec<_>>().join(","));
+    let mut options = Options::default();
+    options.read.ignore_unknown = true;
+    let got = quickly(|| exchange(options, request("POST", "/api/books/1:restock", &many), echo));
+    assert_eq!(got.called("Restock", "shop.v1.Book"), json!({"id": "1"}));
+    let long = format!(r#"{{"{}": 1}}"#, "x".repeat(1_000_000));
+    let (_, message) = quickly(|| send("POST", "/api/books/1:restock", &long)).refused(400);
+    assert!(message.len() < 2000, "it repeats what it got: {} bytes", message.len());
+}
+
+#[test]
+fn parameters() {
+    // As many as fit a head of a megabyte, which is more than any head may have.
+    let target = format!("/api/books/1?{}", "tags=a&".repeat(9_000));
+    let got = quickly(|| send("GET", &target, ""));
+    let message = got.called("GetBook", "shop.v1.GetBookRequest");
+    assert_eq!(message["tags"].as_array().map(Vec::len), Some(9_000));
+    let target =
+        format!("/api/books/1?{}", (0..5_000).map(|i| format!("x{i}=1")).collect::<Vec<_>>().join("&"));
+    for unknown_query in [UnknownQuery::Reject, UnknownQuery::Ignore, UnknownQuery::Capture] {
+        let options = Options { unknown_query, refuse_collisions: true, ..Options::default() };
+        let got = quickly(|| exchange(options, request("GET", &target, ""), echo));
+        assert_eq!(got.status, if unknown_query == UnknownQuery::Reject { 400 } else { 200 });
+    }
+    let target = format!("/api/books/1?like.title={}", "%41".repeat(20_000));
+    let got = quickly(|| send("GET", &target, ""));
+    assert_eq!(
+        got.called("GetBook", "shop.v1.GetBookRequest")["like"]["title"].as_str().map(str::len),
+        Some(20_000)
+    );
+}
+
+#[test]
+fn text() {
+    let body = format!(r#"{{"title": "{}"}}"#, "x".repeat(100_000_000));
+    assert_eq!(
+        quickly(|| send("POST", "/api/books/1:restock", &body)).refused(413).0,
+        Code::ResourceExhausted as i64
+    );
+    for text in [&b"{\"title\": \"\xff\"}"[..], b"{\"title\": \"\\ud800\"}", b"{\"title\": \"a\nb\"}"] {
+        let mut request = request("POST", "/api/books/1:restock", "{}");
+        *request.body_mut() = narthex_wire::Body::full(text.to_vec());
+        let (code, message) = exchange(Options::default(), request, echo).refused(400);
+        assert_eq!(code, Code::InvalidArgument as i64);
+        assert!(message.contains("line 1"), "{message}");
+    }
+}
