@@ -47,7 +47,12 @@ async fn send(pool: &Arc<Pool>, head: &request::Parts, mut upload: Upload) -> Re
         });
         attempts += 1;
         match answered.await? {
-            Ok(response) => return Ok(answer::forward(response, uploading, slot, pool.address())),
+            Ok(response) => {
+                if slot.prove() {
+                    pool.prove();
+                }
+                return Ok(answer::forward(response, uploading, slot, pool.address()));
+            }
             Err(error) if upload.is_there() && attempts < ATTEMPTS && failure::is_unprocessed(&error) => {}
             Err(error) => return Err(failure::status(pool.address(), &error)),
         }

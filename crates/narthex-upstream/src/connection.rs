@@ -33,12 +33,15 @@ type Http2 = client::Connection<Box<dyn Io>, Bytes>;
 pub(crate) struct Connection {
     sender: SendRequest<Bytes>,
     load: Arc<Load>,
+    made: Instant,
 }
 
 /// What a connection and its driver share.
 #[derive(Debug, Default)]
 struct Load {
     in_flight: AtomicUsize,
+    /// It has answered a call.
+    proven: AtomicBool,
     /// It takes no more calls.
     ended: AtomicBool,
 }
@@ -63,10 +66,18 @@ impl Connection {
             Poll::Pending => pings.poll_pong(cx).map(|pong| pong.map(drop).map_err(DialError::Http2)),
         })
         .await?;
+        if sender.current_max_send_streams() == 0 {
+            return Err(DialError::NoStreams);
+        }
         let load = Arc::new(Load::default());
         let watch = Watch::new(pings, Arc::clone(&load), dialer);
         dialer.reactor.spawn(drive(connection, watch, dialer.address.clone())).detach();
-        Ok(Self { sender, load })
+        Ok(Self { sender, load, made: Instant::now() })
+    }
+
+    /// When it was made, if it has not answered a call.
+    pub(crate) fn unproven_since(&self) -> Option<Instant> {
+        (!self.load.proven.load(Ordering::Acquire)).then_some(self.made)
     }
 
     pub(crate) fn has_ended(&self) -> bool {
@@ -110,6 +121,12 @@ impl Slot {
             }
             Poll::Ready(Ok(())) | Poll::Pending => Some(sender.send_request(head, is_whole)),
         }
+    }
+
+    /// The call on it was answered; whether it is the first one of its connection.
+    pub(crate) fn prove(&self) -> bool {
+        let proven = &self.0.load.proven;
+        !proven.load(Ordering::Acquire) && !proven.swap(true, Ordering::AcqRel)
     }
 }
 

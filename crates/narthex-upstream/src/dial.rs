@@ -1,13 +1,13 @@
 //! From an address to a connection: resolve, connect, shake hands, and hear the first words of HTTP/2.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
-use futures_channel::oneshot;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use narthex_reactor::Reactor;
 use narthex_reactor::net::Stream;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -17,7 +17,13 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use crate::address::{Address, Place};
 use crate::connection::Connection;
 use crate::options::Options;
+use crate::resolve::Resolver;
 use crate::trust::Trust;
+
+/// As many addresses of a host are tried at most.
+const MAX_ADDRESSES: usize = 16;
+/// The pause between two of them (RFC 8305 5, "Connection Attempt Delay").
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// What it takes to connect.
 #[derive(Debug)]
@@ -26,13 +32,14 @@ pub(crate) struct Dialer {
     pub(crate) address: Address,
     pub(crate) trust: Trust,
     pub(crate) options: Options,
+    pub(crate) resolver: Resolver,
 }
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DialError {
     #[error("its name cannot be resolved: {0}")]
-    Resolve(io::Error),
+    Resolve(Arc<io::Error>),
     #[error("{0}")]
     Connect(io::Error),
     #[error("TLS cannot be agreed on: {0}")]
@@ -43,6 +50,8 @@ pub(crate) enum DialError {
     Http2(h2::Error),
     #[error("it closed the connection before it said anything")]
     Closed,
+    #[error("it takes no calls at present (SETTINGS_MAX_CONCURRENT_STREAMS is 0)")]
+    NoStreams,
     #[error("it did not answer within {0:?}")]
     Timeout(Duration),
 }
@@ -71,17 +80,9 @@ impl Dialer {
         Connection::establish(io, self).await
     }
 
-    /// The first of the host's addresses that accepts. They are tried one after the other, without a time for each: one that
-    /// never answers uses up the time for connecting.
     async fn connect_tcp(&self, host: &str, port: u16) -> Result<Stream, DialError> {
-        let mut failed = io::Error::new(io::ErrorKind::NotFound, "it has no address");
-        for address in resolve(host, port).await.map_err(DialError::Resolve)? {
-            match Stream::connect_tcp(&self.reactor, address).await {
-                Ok(stream) => return Ok(stream),
-                Err(error) => failed = error,
-            }
-        }
-        Err(DialError::Connect(failed))
+        let addresses = self.resolver.resolve(host, port).await.map_err(DialError::Resolve)?;
+        connect_any(&self.reactor, addresses).await.map_err(DialError::Connect)
     }
 
     async fn connect_unix(&self, path: &Path) -> Result<Stream, DialError> {
@@ -100,19 +101,76 @@ impl Dialer {
     }
 }
 
-/// The addresses of a host, asked of the system anew each time: a name may move.
-///
-/// The system's resolver blocks, and is the only one that knows all that names are looked up in here. So it gets a thread while
-/// it works; one that takes longer than an attempt to connect has its thread beside the next one's.
-async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-    if let Ok(ip) = host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(ip, port)]);
+/// The first of these that accepts. A connection is begun with one after the other, with a pause between the two unless the one
+/// before has failed, and goes on beside the others (RFC 8305 5): one that never answers holds up nobody for long.
+async fn connect_any(reactor: &Reactor, addresses: Vec<SocketAddr>) -> io::Result<Stream> {
+    let mut failed = io::Error::new(io::ErrorKind::NotFound, "it has no address");
+    let mut addresses = addresses.into_iter().take(MAX_ADDRESSES).peekable();
+    let mut attempts = FuturesUnordered::new();
+    loop {
+        if let Some(address) = addresses.next() {
+            attempts.push(Stream::connect_tcp(reactor, address));
+        } else if attempts.is_empty() {
+            return Err(failed);
+        }
+        let ended = match addresses.peek() {
+            Some(_) => reactor.within(PAUSE, attempts.next()).await.flatten(),
+            None => attempts.next().await,
+        };
+        match ended {
+            Some(Ok(stream)) => return Ok(stream),
+            Some(Err(error)) => failed = error,
+            None => {}
+        }
     }
-    let (found, is_found) = oneshot::channel();
-    let host = host.to_owned();
-    thread::Builder::new().name("narthex-resolve".to_owned()).spawn(move || {
-        // Nobody waits any longer once the time for connecting is over.
-        let _ = found.send((host.as_str(), port).to_socket_addrs().map(Vec::from_iter));
-    })?;
-    is_found.await.unwrap_or_else(|_| Err(io::Error::other("the resolver gave up")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+    use std::time::Instant;
+
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    /// A listener that answers nobody any more: its backlog is full, and the system drops what else comes.
+    fn black_hole() -> (TcpListener, Vec<TcpStream>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let short = Duration::from_millis(200);
+        let waiting = std::iter::from_fn(|| TcpStream::connect_timeout(&address, short).ok());
+        let waiting = waiting.take(100_000).collect();
+        (listener, waiting)
+    }
+
+    fn connect(addresses: Vec<SocketAddr>) -> io::Result<()> {
+        let reactor = Reactor::new().unwrap();
+        let connecting = reactor.clone();
+        let task = reactor.spawn(async move { connect_any(&connecting, addresses).await.map(drop) });
+        reactor.driver().run_until_asked(|| task.is_finished());
+        task.now_or_never().expect("it is finished")
+    }
+
+    #[test]
+    fn an_address_that_never_answers_does_not_use_up_the_time() {
+        let (hole, _waiting) = black_hole();
+        let good = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addresses = vec![hole.local_addr().unwrap(), good.local_addr().unwrap()];
+        let begin = Instant::now();
+        connect(addresses).unwrap();
+        assert!(begin.elapsed() >= PAUSE, "it was a black hole");
+    }
+
+    #[test]
+    fn one_that_refuses_is_followed_by_the_next_at_once() {
+        let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let good = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addresses = vec![gone; MAX_ADDRESSES - 1].into_iter().chain([good.local_addr().unwrap()]);
+        let begin = Instant::now();
+        connect(addresses.collect()).unwrap();
+        assert!(begin.elapsed() < PAUSE * 4, "nothing is waited for");
+        assert_eq!(connect(vec![gone, gone]).unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+        assert_eq!(connect(Vec::new()).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
 }

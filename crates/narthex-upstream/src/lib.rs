@@ -19,6 +19,7 @@ mod head;
 mod layer;
 mod options;
 mod pool;
+mod resolve;
 mod service;
 mod trust;
 mod upload;

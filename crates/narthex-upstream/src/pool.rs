@@ -3,6 +3,7 @@
 use std::fmt;
 use std::mem;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_channel::oneshot::{self, Receiver, Sender};
 use futures_util::FutureExt as _;
@@ -17,6 +18,9 @@ use crate::dial::Dialer;
 
 /// With as many, an upstream has thousands of calls in flight, or takes hardly any on each.
 const MAX_CONNECTIONS: usize = 64;
+/// A connection that lasted longer is no failure, though it has answered nothing.
+const EARLY: Duration = Duration::from_secs(10);
+const ENDED_EARLY: &str = "it ends connections before it has answered a call";
 
 /// The connections to one upstream.
 pub(crate) struct Pool {
@@ -72,9 +76,26 @@ impl Pool {
         }
     }
 
+    /// A call was answered on a connection that had answered none before: the upstream is there.
+    pub(crate) fn prove(&self) {
+        let was_failing = mem::take(&mut self.state.lock().backoff).is_failing();
+        if was_failing {
+            tracing::info!("the upstream {} is reached again", self.address());
+        }
+    }
+
     fn choose(&self) -> Choice {
         let mut state = self.state.lock();
-        state.connections.retain(|connection| !connection.has_ended());
+        let began_to_fail = state.forget_ended();
+        let choice = self.choice(&mut state);
+        drop(state);
+        if began_to_fail {
+            self.warn(ENDED_EARLY);
+        }
+        choice
+    }
+
+    fn choice(&self, state: &mut State) -> Choice {
         if let Some(slot) = state.connections.iter().find_map(Connection::slot) {
             return Choice::Take(slot);
         }
@@ -101,29 +122,48 @@ impl Pool {
     async fn connect(self: Arc<Self>, ended: Sender<()>) {
         let dialled = self.dialer.dial().await;
         let mut state = self.state.lock();
-        let was_failing = state.backoff.is_failing();
+        let mut failure = None;
         match dialled {
             Ok(connection) => {
-                state.backoff = Backoff::default();
+                state.backoff.connected();
                 state.connections.push(Arc::new(connection));
             }
             Err(error) => {
+                let began_to_fail = !state.backoff.is_failing();
                 state.backoff.failed();
                 state.failure = error.to_string();
+                failure = began_to_fail.then(|| state.failure.clone());
             }
         }
-        let is_failing = state.backoff.is_failing();
-        let (attempt, failure) = (mem::take(&mut state.attempt), state.failure.clone());
+        let attempt = mem::take(&mut state.attempt);
         drop(state);
-        match (was_failing, is_failing) {
-            (false, true) => tracing::warn!(
-                "the upstream {} cannot be reached: {failure}; its calls fail until it can",
-                self.address()
-            ),
-            (true, false) => tracing::info!("the upstream {} is reached again", self.address()),
-            _ => {}
+        if let Some(failure) = failure {
+            self.warn(&failure);
         }
         drop((attempt, ended));
+    }
+
+    fn warn(&self, failure: &str) {
+        tracing::warn!(
+            "the upstream {} cannot be reached: {failure}; its calls fail until it can",
+            self.address()
+        );
+    }
+}
+
+impl State {
+    /// Forgets connections that have ended; whether the upstream began to fail by that.
+    fn forget_ended(&mut self) -> bool {
+        let was_failing = self.backoff.is_failing();
+        for connection in self.connections.extract_if(.., |connection| connection.has_ended()) {
+            if let Some(made) = connection.unproven_since()
+                && made.elapsed() < EARLY
+            {
+                self.backoff.ended_early(made);
+                ENDED_EARLY.clone_into(&mut self.failure);
+            }
+        }
+        !was_failing && self.backoff.is_failing()
     }
 }
 

@@ -17,6 +17,7 @@ use crate::dial::Dialer;
 use crate::layer::Directory;
 use crate::options::Options;
 use crate::pool::Pool;
+use crate::resolve::Resolver;
 use crate::trust::Trust;
 
 /// A gRPC server elsewhere; clones share its connections. Nothing is connected before the first call.
@@ -28,7 +29,8 @@ pub struct Upstream {
 impl Upstream {
     /// The server at this address. `trust` matters where it is spoken to by TLS.
     pub fn new(reactor: &Reactor, address: Address, trust: Trust, options: Options) -> Self {
-        let dialer = Dialer { reactor: reactor.clone(), address, trust, options };
+        let resolver = Resolver::new();
+        let dialer = Dialer { reactor: reactor.clone(), address, trust, options, resolver };
         Self { pool: Arc::new(Pool::new(dialer)) }
     }
 

@@ -131,6 +131,42 @@ fn a_connection_cut_amid_a_message_is_unavailable() {
 }
 
 #[test]
+fn an_upstream_that_takes_no_calls_is_connected_to_once() {
+    run(|reactor| async move {
+        let mut http2 = Builder::new();
+        http2.max_concurrent_streams(0);
+        let peer = Peer::with(&reactor, http2);
+        let upstream = upstream(&reactor, &peer.address, Options::default());
+        for words in ["it takes no calls at present", "the next attempt is in"] {
+            call(&upstream, "Echo", b"x").await.assert_fails(Code::Unavailable, words);
+        }
+        assert_eq!(peer.seen.connections.load(Ordering::Relaxed), 1);
+    });
+}
+
+#[test]
+fn an_upstream_that_greets_and_leaves_is_left_alone_for_a_while() {
+    let address = raw::peer(move |_, frames| {
+        if frames.call().is_some() {
+            // Of stream 0, which is none: each call may be sent again.
+            frames.send(GOAWAY, 0, 0, &[0; 8]);
+        }
+    });
+    run(|reactor| async move {
+        let upstream = upstream(&reactor, &address, Options::default());
+        // The pauses double: one of them is longer than it takes to call, however slow this machine is.
+        for _ in 0..10 {
+            let answer = call(&upstream, "Any", b"x").await;
+            if answer.status.message().contains("the next attempt is in") {
+                let words = "it ends connections before it has answered a call";
+                return answer.assert_fails(Code::Unavailable, words);
+            }
+        }
+        panic!("it is connected to again and again");
+    });
+}
+
+#[test]
 fn an_angry_goaway_is_unavailable() {
     let address = raw::peer(|_, frames| {
         let Some(stream) = frames.call() else { return };
