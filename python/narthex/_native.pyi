@@ -155,6 +155,11 @@ def init_logging(level: str, color: bool) -> None:
 def builtin_descriptors() -> bytes:
     """A FileDescriptorSet of grpc.health.v1, grpc.reflection.v1 and v1alpha and narthex.asgi.v1, with imports."""
 
+def elsewhere(
+    config: Config, services: Sequence[str], descriptor_set: bytes
+) -> tuple[list[str], bytes, list[tuple[str, str, str]]]:
+    """These services and those of upstreams, a FileDescriptorSet of them all, and all problems; upstreams are asked once."""
+
 def routes(
     config: Config, services: Sequence[str], descriptor_set: bytes
 ) -> tuple[list[tuple[str, str, str]], list[tuple[str, str, str]]]:

@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -103,9 +104,12 @@ def _routes(given: dict[str, object]) -> int:
     return 0
 
 
-def _collect(options: config.Options, problems: list[Problem]) -> "tuple[tuple[str, ...], Collected]":
-    """Loads what would be served: the names of its services, and their descriptors. Problems end the command."""
-    from narthex import logs, server, startup
+def _collect(options: config.Options, problems: list[Problem]) -> "tuple[list[str], Collected]":
+    """Loads what would be served: the names of its services, here and elsewhere, and their descriptors.
+
+    Problems end the command.
+    """
+    from narthex import _native, logs, server, startup
     from narthex.grpc import descriptors
 
     logs.configure(options.log_level)
@@ -117,7 +121,13 @@ def _collect(options: config.Options, problems: list[Problem]) -> "tuple[tuple[s
     problems += loaded.problems
     if problems:
         raise StartupError(problems)
-    return tuple(loaded.registrar.services), collected
+    services = list(loaded.registrar.services)
+    if options.config.upstreams.targets:
+        services, joined, faults = _native.elsewhere(options.config, services, collected.file_descriptor_set)
+        if faults:
+            raise StartupError(Problem(*fault) for fault in faults)
+        collected = replace(collected, file_descriptor_set=joined)
+    return services, collected
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
@@ -177,24 +187,26 @@ def _parser() -> argparse.ArgumentParser:
         usage="narthex routes [OPTIONS] [APP]",
         help="list the HTTP routes of the gRPC services",
         description="Lists HTTP method, path template and gRPC method of each route, as serve would have them.\n"
-        "APP is imported first, as serve does it; Django needs that.",
+        "APP is imported first, as serve does it; Django needs that. Upstreams are asked for their descriptors.",
         formatter_class=_Formatter,
         allow_abbrev=False,
     )
     routes.set_defaults(command=_routes)
     _add_what(routes)
+    upstream.add_options(routes)
     transcoding.add_options(routes)
     descriptors = commands.add_parser(
         "descriptors",
         usage="narthex descriptors [OPTIONS] [APP]",
         help="write the descriptors of the services, as Envoy's gRPC-JSON transcoder needs them",
         description="Writes a FileDescriptorSet with imports: the services that the callables register, and Narthex's own.\n"
-        "APP is imported first, as serve does it; Django needs that.",
+        "APP is imported first, as serve does it; Django needs that. Upstreams are asked for theirs.",
         formatter_class=_Formatter,
         allow_abbrev=False,
     )
     descriptors.set_defaults(command=_descriptors)
     _add_what(descriptors)
+    upstream.add_options(descriptors)
     descriptors.add_argument("-o", "--output", metavar="FILE", help="write to this file [default: standard output]")
     return parser
 

@@ -190,6 +190,11 @@ async def _run(server: "Server", options: Options, signals: Signals) -> tuple[in
     if options.config.upstreams.targets:
         discovered = asyncio.ensure_future(_wait_for(server.discover()))
         await asyncio.wait({discovered, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if discovered.done():
+            # Upstreams that do not answer have been told of; what is raised here is a fault of Narthex itself.
+            discovered.result()
+        else:
+            discovered.cancel()
     server.serve()
     _tell_ready(server.addresses, options.ready_fd)
     await stopped

@@ -14,6 +14,7 @@ from narthex.exceptions import BadValueError, Problem
 from narthex.quantity import parse_duration
 
 AUTHORITIES: Final = ("upstream", "client")
+_FOR_TLS: Final = ("upstream_tls_ca", "upstream_tls_cert", "upstream_tls_key")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,10 @@ class Upstreams:
     """Services and the address that each is at; the empty name stands for all that are not registered here."""
     tls_ca: str | None = None
     """The PEM file of the authorities that sign upstreams' certificates; None: the system's."""
+    tls_cert: str | None = None
+    """The PEM file of the certificate chain that upstreams are shown that ask for one."""
+    tls_key: str | None = None
+    """The PEM file of its private key; None: it is in the certificate's file."""
     keep_authority: bool = False
     """Upstreams see the authority that the client asked for, and not their own."""
     descriptor_sets: tuple[tuple[str, bytes], ...] = ()
@@ -56,17 +61,25 @@ def read(given: Mapping[str, Any], problems: list[Problem]) -> Upstreams:
     if not targets:
         for name in (
             "descriptor_set",
-            "upstream_tls_ca",
+            "upstream_reflection",
+            *_FOR_TLS,
             "upstream_authority",
             "upstream_connect_timeout",
             "upstream_ping_interval",
         ):
-            if given.get(name) is not None:
-                problems.append(Problem(_spelling(name), "has no effect alone", "Add --upstream http://HOST:PORT."))
+            if (value := given.get(name)) is not None:
+                problems.append(Problem(_spelling(name, value), "has no effect alone", "Add --upstream http://HOST:PORT."))
+    elif not any(address.startswith("https:") for _, address in targets):
+        hint = "Give an upstream as https://HOST:PORT."
+        problems += [Problem(_spelling(name), "has no effect without TLS", hint) for name in _FOR_TLS if given.get(name)]
+    if given.get("upstream_tls_key") is not None and given.get("upstream_tls_cert") is None:
+        problems.append(Problem("--upstream-tls-key", "has no effect without a certificate", "Add --upstream-tls-cert FILE."))
     reflection = given.get("upstream_reflection")
     return Upstreams(
         targets=targets,
         tls_ca=given.get("upstream_tls_ca"),
+        tls_cert=given.get("upstream_tls_cert"),
+        tls_key=given.get("upstream_tls_key"),
         keep_authority=authority == "client",
         descriptor_sets=_contents(given.get("descriptor_set") or (), problems),
         reflection=default.reflection if reflection is None else bool(reflection),
@@ -87,8 +100,8 @@ def _contents(names: Sequence[str], problems: list[Problem]) -> tuple[tuple[str,
     return tuple(contents)
 
 
-def _spelling(name: str) -> str:
-    return "--" + name.replace("_", "-")
+def _spelling(name: str, value: object = None) -> str:
+    return ("--no-" if value is False else "--") + name.replace("_", "-")
 
 
 def _target(text: str) -> tuple[str, str]:
@@ -126,6 +139,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--upstream-tls-ca",
         metavar="FILE",
         help="believe these authorities' certificates, as PEM [default: those that the system believes]",
+    )
+    group.add_argument(
+        "--upstream-tls-cert",
+        metavar="FILE",
+        help="show upstreams that ask for one this certificate chain, as PEM [default: none]",
+    )
+    group.add_argument(
+        "--upstream-tls-key", metavar="FILE", help="its private key, as PEM [default: it is in the certificate's file]"
     )
     group.add_argument(
         "--upstream-authority",

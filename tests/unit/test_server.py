@@ -6,12 +6,14 @@ import signal
 import subprocess
 import sys
 import types
+from dataclasses import replace
 
 import narthex
 import pytest
 from narthex import server
 from narthex.config import Config, Options
 from narthex.exceptions import Problem, StartupError
+from narthex.upstream import Upstreams
 
 LIMITED = "limit 7 on ['SIGINT', 'SIGTERM']"
 
@@ -19,7 +21,7 @@ LIMITED = "limit 7 on ['SIGINT', 'SIGTERM']"
 class Native(types.ModuleType):
     """Plays ``narthex._native``; ``events`` is what was asked of it, in order."""
 
-    def __init__(self, *, problems=(), startup=None, shutdown=True):
+    def __init__(self, *, problems=(), startup=None, discovery=None, shutdown=True):
         super().__init__("narthex._native")
         self.events = []
         self.made = None
@@ -39,6 +41,11 @@ class Native(types.ModuleType):
             def startup(self):
                 native.events.append("startup")
                 return (startup or done)(self)
+
+            async def discover(self):
+                native.events.append("discover")
+                if discovery:
+                    raise discovery
 
             def serve(self):
                 native.events.append("serve")
@@ -122,6 +129,24 @@ def test_life(native, options, loop, capsys):
     assert lines[0] == "INFO:     Narthex running on http://127.0.0.1:1234 (Press CTRL+C to quit)"
     assert lines[1] == "INFO:     Narthex running on unix:/x.sock (Press CTRL+C to quit)"
     assert "SIGTERM" in lines[2]
+
+
+def with_upstream(options):
+    upstreams = Upstreams(targets=(("", "http://elsewhere"),))
+    return replace(options, config=replace(options.config, upstreams=upstreams))
+
+
+def test_upstreams_are_asked_before_anything_is_served(native, options):
+    fake = native()
+    assert server.serve(with_upstream(options()), []) == 0
+    assert fake.events[3:6] == ["startup", "discover", "serve"]
+
+
+def test_a_discovery_that_fails_is_not_passed_over(native, options):
+    fake = native(discovery=MemoryError("no room for a future"))
+    with pytest.raises(MemoryError, match="no room for a future"):
+        server.serve(with_upstream(options()), [])
+    assert fake.events[-2:] == ["discover", "close"]
 
 
 def test_signal_handlers_are_put_back(native, options):

@@ -103,19 +103,24 @@ def stub(protos):
 
 @pytest.fixture(scope="session")
 def start_upstream(web_pb2):
-    """Starts a grpcio server, at an address if it is given one, and gives an ``Upstream``; use it in ``with``."""
+    """Starts a grpcio server, at an address if it is given one, and gives an ``Upstream``; use it in ``with``.
+
+    Its reflection tells of ``services``.
+    """
     from web.v1 import web_pb2_grpc
 
     @contextlib.contextmanager
-    def start(address="127.0.0.1:0", *, credentials=None, with_reflection=True):
+    def start(
+        address="127.0.0.1:0", *, credentials=None, with_reflection=True, services=("web.v1.Echo", "web.v1.Other"), **options
+    ):
         seen = Upstream()
-        server = grpc.server(ThreadPoolExecutor(16), options=[("grpc.so_reuseport", 0)])
+        server = grpc.server(ThreadPoolExecutor(16), options=[("grpc.so_reuseport", 0)], **options)
         echo, other = _servicer(web_pb2, web_pb2_grpc, seen)
         web_pb2_grpc.add_EchoServicer_to_server(echo, server)
         web_pb2_grpc.add_OtherServicer_to_server(other, server)
         if with_reflection:
             # The package has v1alpha alone, so that this is the fallback.
-            reflection.enable_server_reflection(["web.v1.Echo", "web.v1.Other", reflection.SERVICE_NAME], server)
+            reflection.enable_server_reflection([*services, reflection.SERVICE_NAME], server)
         add = server.add_secure_port if credentials else server.add_insecure_port
         port = add(address, *filter(None, [credentials]))
         server.start()

@@ -88,3 +88,26 @@ def test_by_tls(serve, start_upstream, tmp_path):
         with serve("--upstream", upstream.url, "--upstream-tls-ca", str(ca)) as server, server.client() as client:
             server.wait_for("TLS cannot be agreed on")
             assert client.post("/web.v1.Echo/Unary", json={}).status_code == 503
+
+
+def test_by_tls_with_a_certificate_of_ours(serve, start_upstream, tmp_path):
+    import trustme
+
+    authority = trustme.CA()
+    cert, ours = authority.issue_cert("localhost"), authority.issue_cert("gateway")
+    chain = b"".join(pem.bytes() for pem in cert.cert_chain_pems)
+    credentials = grpc.ssl_server_credentials(
+        [(cert.private_key_pem.bytes(), chain)], authority.cert_pem.bytes(), require_client_auth=True
+    )
+    ca, shown, key = tmp_path / "ca.pem", tmp_path / "cert.pem", tmp_path / "key.pem"
+    ca.write_bytes(authority.cert_pem.bytes())
+    shown.write_bytes(b"".join(pem.bytes() for pem in ours.cert_chain_pems))
+    key.write_bytes(ours.private_key_pem.bytes())
+    with start_upstream("localhost:0", credentials=credentials) as upstream:
+        arguments = ("--upstream", upstream.url, "--upstream-tls-ca", str(ca))
+        identity = ("--upstream-tls-cert", str(shown), "--upstream-tls-key", str(key))
+        with serve(*arguments, *identity) as server, server.client() as client:
+            assert say(client, "web.v1.Echo") == {"text": "a"}
+        with serve(*arguments) as server, server.client() as client:
+            server.wait_for("cannot be reached")
+            assert client.post("/web.v1.Echo/Unary", json={}).status_code == 503

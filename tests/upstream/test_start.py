@@ -5,6 +5,7 @@ import time
 
 import grpc
 import pytest
+from google.protobuf import descriptor_pb2
 
 PATIENCE = 20.0
 
@@ -57,6 +58,34 @@ def test_an_upstream_that_goes_and_comes_back(serve, start_upstream, free_port, 
             assert stub(channel).Unary(web_pb2.Say(text="a"), timeout=PATIENCE).text == "a"
 
 
+def test_an_upstream_that_is_updated(serve, start_upstream, free_port):
+    address = f"127.0.0.1:{free_port}"
+    with start_upstream(address, services=["web.v1.Other"]):
+        server = serve("--upstream", f"http://{address}")
+    with server, server.client() as client:
+        server.wait_for("has the services web.v1.Other")
+        assert client.post("/web.v1.Echo/Unary", json={"text": "a"}).status_code == 404
+        with start_upstream(address):
+
+            def answer():
+                return client.post("/web.v1.Other/Unary", json={"text": "a"})
+
+            # Its first call connects to it, and what it is now is asked.
+            until(lambda: answer().status_code == 200, "it is reached again")
+            server.wait_for("has the services web.v1.Echo, web.v1.Other", timeout=PATIENCE)
+            assert client.post("/web.v1.Echo/Unary", json={"text": "a"}).json() == {"text": "a"}
+
+
+def test_services_whose_file_is_another_are_told_of(serve, upstream, tmp_path):
+    described = tmp_path / "other.binpb"
+    file = descriptor_pb2.FileDescriptorProto(name="web/v1/web.proto", package="other", syntax="proto3")
+    described.write_bytes(descriptor_pb2.FileDescriptorSet(file=[file]).SerializeToString())
+    with serve("--upstream", upstream.url, "--descriptor-set", str(described)) as server, server.client() as client:
+        line = server.wait_for("web.v1.Echo")
+        assert "is without JSON and Connect: another file is known by the name of theirs, web/v1/web.proto" in line
+        assert client.post("/web.v1.Echo/Unary", json={}).status_code == 404
+
+
 def test_an_upstream_without_reflection(serve, start_upstream, stub, web_pb2):
     with (
         start_upstream(with_reflection=False) as upstream,
@@ -106,6 +135,15 @@ def test_an_upstream_that_is_described_by_a_file(serve, start_upstream, free_por
         (["--upstream", "https://a", "--upstream-tls-ca", "nowhere.pem"], "--upstream-tls-ca nowhere.pem: cannot be read"),
         (["--upstream", "http://a", "--upstream-authority", "mine"], "--upstream-authority mine: is none of the choices"),
         (["translated:app", "--upstream-authority", "client"], "--upstream-authority: has no effect alone"),
+        (["translated:app", "--upstream-reflection"], "--upstream-reflection: has no effect alone"),
+        (["translated:app", "--no-upstream-reflection"], "--no-upstream-reflection: has no effect alone"),
+        (["--upstream", "http://a", "--upstream-tls-cert", "a.pem"], "--upstream-tls-cert: has no effect without TLS"),
+        (["--upstream", "https://a", "--upstream-tls-key", "a.pem"], "--upstream-tls-key: has no effect without a certificate"),
+        (["--upstream", "https://a", "--upstream-tls-cert", "nowhere"], "--upstream-tls-cert nowhere: cannot be read"),
+        (
+            ["--upstream", "https://a", "--upstream-tls-cert", __file__],
+            "test_start.py: the certificate chain has no",
+        ),
         (["--upstream", "http://a", "--descriptor-set", "nowhere"], "--descriptor-set nowhere: cannot be read"),
         (["--upstream", "http://a", "--descriptor-set", __file__], "test_start.py: these bytes are no"),
         (["--upstream", "http://a", "--upstream-connect-timeout", "soon"], "--upstream-connect-timeout soon:"),

@@ -61,6 +61,7 @@ impl Blueprint {
         let schema = schema?;
         let cardinalities = elsewhere.iter().map(|(path, is_unary)| (path.as_str(), *is_unary));
         Some(Parts {
+            pool: schema.pool.clone(),
             access_log: config.access_log,
             cors,
             connect: ConnectLayer::new(

@@ -9,7 +9,7 @@ use narthex_edge::{Bind, Origins};
 use narthex_wire::Trusted;
 use pyo3::prelude::*;
 
-use crate::tls::Files;
+use crate::tls::{Files, IdentityFiles};
 use crate::transcoding::Transcoding;
 use crate::upstreams::Upstreams;
 
@@ -74,8 +74,11 @@ impl Config {
     /// What secures them, if anything does.
     pub(crate) fn tls(&self) -> Files<'_> {
         Files {
-            cert: self.tls_cert.as_deref(),
-            key: self.tls_key.as_deref(),
+            identity: IdentityFiles {
+                options: ["--tls-cert", "--tls-key"],
+                cert: self.tls_cert.as_deref(),
+                key: self.tls_key.as_deref(),
+            },
             client_ca: self.tls_client_ca.as_deref(),
             client_required: self.tls_client_required,
         }

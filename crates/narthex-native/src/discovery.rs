@@ -1,14 +1,17 @@
 //! Asks upstreams for their descriptors until they tell them, and has the stack made anew when they do.
 //!
-//! Until then their services are gRPC and gRPC-Web alone. One that has no reflection is not asked again.
+//! Until then their services are gRPC and gRPC-Web alone. What has told is asked again when it has been connected to anew: it may be
+//! another version by then. What it has told before holds until it tells something else.
 
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_channel::oneshot;
+use narthex_protojson::Pool;
 use narthex_pyrt::{Job, Runtime};
+use narthex_reactor::Reactor;
 use narthex_services::{Discovered, discover};
-use narthex_upstream::Upstream;
+use narthex_upstream::{Address, Directory, Upstream};
 use narthex_wire::{Code, Status};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
@@ -26,6 +29,8 @@ const ATTEMPT: Duration = Duration::from_secs(15);
 /// The pause after the first attempt that failed; it doubles up to the longest.
 const PAUSE: Duration = Duration::from_millis(200);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// What has told and was connected to for so long is asked anew after the shortest pause.
+const STEADY: Duration = Duration::from_mins(1);
 
 /// What is known of each upstream.
 pub(crate) struct Discovery {
@@ -106,78 +111,145 @@ impl Discovery {
         runtime.reactor().spawn(wait).detach();
     }
 
+    /// Asks one upstream until it has told, and again after each time that it was connected to anew.
     async fn follow(self: Arc<Self>, runtime: Arc<Runtime>, index: usize, first: oneshot::Sender<()>) {
+        let reactor = runtime.reactor();
         let mut first = Some(first);
         let mut pause = PAUSE;
         loop {
-            let upstream = self.upstreams[index].clone();
-            let address = upstream.address().clone();
-            let asked = runtime.reactor().within(ATTEMPT, discover(upstream)).await;
-            let asked = asked.unwrap_or_else(|| Err(Status::deadline_exceeded("it did not answer in time")));
-            match asked {
-                Ok(discovered) => return self.learn(index, discovered),
-                Err(status) if status.code() == Code::Unimplemented => {
-                    tracing::warn!(
-                        "the upstream {address} has no reflection: services of it that no --descriptor-set describes are gRPC \
-                         and gRPC-Web alone, without JSON and Connect"
-                    );
-                    self.known.lock()[index] = Known::Silent;
-                    return drop(self.renew());
-                }
-                Err(status) if first.is_some() => tracing::warn!(
-                    "the upstream {address} does not tell its descriptors: {}; until it does, which it is asked for again \
-                     and again, its services are without JSON and Connect",
-                    status.message()
-                ),
-                Err(status) => {
-                    tracing::debug!("the upstream {address} does not tell its descriptors: {status}");
+            let asked = Instant::now();
+            let has_told = self.ask(reactor, index, first.is_some()).await;
+            first = None;
+            if has_told {
+                self.upstreams[index].reconnected().await;
+                if asked.elapsed() > STEADY {
+                    pause = PAUSE;
                 }
             }
-            first = None;
-            runtime.reactor().sleep(pause).await;
+            reactor.sleep(pause).await;
             pause = (pause * 2).min(PAUSE_MAX);
         }
+    }
+
+    /// Asks one upstream once; whether it is not to be asked again before it is another one.
+    async fn ask(&self, reactor: &Reactor, index: usize, is_first: bool) -> bool {
+        let upstream = self.upstreams[index].clone();
+        let address = upstream.address().clone();
+        let asked = reactor.within(ATTEMPT, discover(upstream)).await;
+        match asked.unwrap_or_else(|| Err(Status::deadline_exceeded("it did not answer in time"))) {
+            Ok(discovered) => self.learn(index, discovered),
+            Err(status) if status.code() == Code::Unimplemented => self.hear_nothing(index),
+            Err(status) => {
+                if is_first {
+                    tracing::warn!(
+                        "the upstream {address} does not tell its descriptors: {}; until it does, which it is asked for \
+                         again and again, its services are without JSON and Connect",
+                        status.message()
+                    );
+                } else {
+                    tracing::debug!("the upstream {address} does not tell its descriptors: {status}");
+                }
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The upstream has no reflection. What it has told when it had stays.
+    fn hear_nothing(&self, index: usize) {
+        let address = self.upstreams[index].address();
+        {
+            let known = &mut self.known.lock()[index];
+            if !matches!(known, Known::Nothing) {
+                return tracing::debug!("the upstream {address} has no reflection now");
+            }
+            *known = Known::Silent;
+        }
+        tracing::warn!(
+            "the upstream {address} has no reflection: services of it that no --descriptor-set describes are gRPC \
+             and gRPC-Web alone, without JSON and Connect"
+        );
+        // Nothing is expected of it any more.
+        drop(self.renew());
     }
 
     /// Has JSON, Connect and reflection for what was discovered, unless its descriptors are faulty.
     fn learn(&self, index: usize, mut discovered: Discovered) {
         let upstream = &self.upstreams[index];
         let address = upstream.address();
-        let is_there = |service: &String| {
-            let found = self.blueprint.directory.find(&format!("/{service}/"));
-            found.is_some_and(|found| found.address() == address)
-        };
-        discovered.services.retain(is_there);
+        keep_those_there(&mut discovered, &self.blueprint.directory, upstream);
         let services = discovered.services.join(", ");
-        self.known.lock()[index] = Known::Told(discovered);
+        let before = {
+            let known = &mut self.known.lock()[index];
+            if matches!(known, Known::Told(before) if *before == discovered) {
+                return tracing::debug!("the upstream {address} tells what it told before");
+            }
+            std::mem::replace(known, Known::Told(discovered.clone()))
+        };
         match self.renew() {
-            Ok(()) => tracing::info!("the upstream {address} has the services {services}"),
+            Ok(None) => {}
+            Ok(Some(pool)) => tell(address, &discovered, &pool),
             Err(problems) => {
                 for (place, what, hint) in problems {
                     tracing::error!("the descriptors of the upstream {address}: {place}: {what}. {hint}");
                 }
-                tracing::error!(
-                    "the services {services} of the upstream {address} are without JSON and Connect"
-                );
-                self.known.lock()[index] = Known::Silent;
+                let known = match before {
+                    Known::Told(before) => {
+                        tracing::error!("what the upstream {address} told before stays");
+                        Known::Told(before)
+                    }
+                    Known::Nothing | Known::Silent => {
+                        tracing::error!(
+                            "the services {services} of the upstream {address} are without JSON and Connect"
+                        );
+                        Known::Silent
+                    }
+                };
+                self.known.lock()[index] = known;
                 // Those of the others were fine before.
                 drop(self.renew());
             }
         }
     }
 
-    /// Makes the stack of what is known by now.
-    fn renew(&self) -> Result<(), Vec<Problem>> {
-        let Some(state) = self.state.upgrade() else { return Ok(()) };
-        let Some(before) = state.lock().services().cloned() else { return Ok(()) };
+    /// Makes the stack of what is known by now, and gives its descriptors; `None` if the server is no more.
+    fn renew(&self) -> Result<Option<Pool>, Vec<Problem>> {
+        let Some(state) = self.state.upgrade() else { return Ok(None) };
+        let Some(before) = state.lock().services().cloned() else { return Ok(None) };
         let mut problems = Vec::new();
         match self.blueprint.parts(&self.told(), Some(&before), &mut problems) {
             Some(parts) if problems.is_empty() => {
+                let pool = parts.pool.clone();
                 State::install(&state, parts);
-                Ok(())
+                Ok(Some(pool))
             }
             _ => Err(problems),
         }
+    }
+}
+
+/// Leaves out services of this upstream's that are not asked for there.
+pub(crate) fn keep_those_there(discovered: &mut Discovered, directory: &Directory, upstream: &Upstream) {
+    discovered.services.retain(|service| {
+        let found = directory.find(&format!("/{service}/"));
+        found.is_some_and(|found| found.address() == upstream.address())
+    });
+}
+
+/// Says what has come of what an upstream told.
+fn tell(address: &Address, discovered: &Discovered, pool: &Pool) {
+    let (described, others): (Vec<&String>, Vec<&String>) =
+        discovered.services.iter().partition(|service| pool.service(service).is_some());
+    let names = described.iter().map(|service| service.as_str()).collect::<Vec<_>>();
+    tracing::info!("the upstream {address} has the services {}", names.join(", "));
+    let own = Pool::from_file_descriptor_set(&discovered.descriptor_set).ok();
+    for service in others {
+        let file = own.as_ref().and_then(|own| own.file_by_symbol(service));
+        let why = file.map_or_else(
+            || "its reflection does not tell their descriptor".to_owned(),
+            |file| format!("another file is known by the name of theirs, {}", file.name()),
+        );
+        tracing::warn!("the service {service} of the upstream {address} is without JSON and Connect: {why}");
     }
 }
 

@@ -8,6 +8,7 @@ mod blueprint;
 mod config;
 mod current;
 mod discovery;
+mod elsewhere;
 mod exposure;
 mod logging;
 mod schema;
@@ -41,5 +42,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(logging::init_logging, module)?)?;
     module.add_function(wrap_pyfunction!(stack::builtin_descriptors, module)?)?;
     module.add_function(wrap_pyfunction!(schema::routes, module)?)?;
+    module.add_function(wrap_pyfunction!(elsewhere::elsewhere, module)?)?;
     Ok(())
 }

@@ -34,10 +34,7 @@ impl Schema {
         before: Option<&Services>,
         problems: &mut Vec<Problem>,
     ) -> Option<Self> {
-        let mut rules = Rules { exposed: exposure.json.clone(), ..config.transcoding.rules(problems) };
-        if !config.upstreams.is_empty() {
-            leave_out_unknown(&mut rules, &pool);
-        }
+        let rules = rules(&pool, exposure, config, problems);
         let routes = route_table(&pool, registered, &rules, problems)?;
         // What a user has to know of these, the start-up says by itself.
         for note in routes.notes() {
@@ -107,6 +104,15 @@ pub(crate) fn pool_or_problems(pool: Result<Pool, PoolError>, problems: &mut Vec
     .ok()
 }
 
+/// How HTTP is bound to the methods of this pool.
+fn rules(pool: &Pool, exposure: &Exposure, config: &Config, problems: &mut Vec<Problem>) -> Rules {
+    let mut rules = Rules { exposed: exposure.json.clone(), ..config.transcoding.rules(problems) };
+    if !config.upstreams.is_empty() {
+        leave_out_unknown(&mut rules, pool);
+    }
+    rules
+}
+
 /// A configured rule may be of a method that an upstream has still to tell of.
 fn leave_out_unknown(rules: &mut Rules, pool: &Pool) {
     rules.configured.retain(|(selector, _)| {
@@ -152,9 +158,10 @@ pub(crate) fn routes(
             .flat_map(|service| service.methods().map(|method| method.path()).collect::<Vec<_>>())
             .collect();
         let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
-        let registered = Registered { paths: &paths, services: &services, and_unknown: false };
+        let and_unknown = config.upstreams.has_default();
+        let registered = Registered { paths: &paths, services: &services, and_unknown };
         let exposure = Exposure::read(&config.expose, &registered, &mut problems);
-        let rules = Rules { exposed: exposure.json, ..config.transcoding.rules(&mut problems) };
+        let rules = rules(&pool, &exposure, &config, &mut problems);
         route_table(&pool, &services, &rules, &mut problems)
     });
     let routes = table.iter().flat_map(RouteTable::routes);

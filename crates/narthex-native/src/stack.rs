@@ -15,6 +15,7 @@ use narthex_edge::{
 use narthex_grpc_json::GrpcJsonLayer;
 use narthex_grpc_web::GrpcWebLayer;
 use narthex_http_over_grpc::HttpOverGrpcLayer;
+use narthex_protojson::Pool;
 use narthex_reactor::Reactor;
 use narthex_servicer::Servicer;
 use narthex_services::{Services, ServicesLayer};
@@ -32,6 +33,8 @@ use crate::current::Current;
 
 /// What the layers are made of.
 pub(crate) struct Parts {
+    /// What all of it is made from.
+    pub(crate) pool: Pool,
     pub(crate) access_log: bool,
     /// Whose pages may call; `None` if no others than this server's.
     pub(crate) cors: Option<Origins>,

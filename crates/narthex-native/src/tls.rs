@@ -16,8 +16,7 @@ use crate::config::Problem;
 /// The files of `narthex serve`.
 #[derive(Debug)]
 pub(crate) struct Files<'a> {
-    pub(crate) cert: Option<&'a Path>,
-    pub(crate) key: Option<&'a Path>,
+    pub(crate) identity: IdentityFiles<'a>,
     pub(crate) client_ca: Option<&'a Path>,
     pub(crate) client_required: bool,
 }
@@ -25,17 +24,9 @@ pub(crate) struct Files<'a> {
 impl Files<'_> {
     /// What they make, if there are any; everything that is wrong with them is a problem.
     pub(crate) fn read(&self, problems: &mut Vec<Problem>) -> Option<EdgeTls> {
-        let cert_path = self.cert?;
-        // The key may be in the file of the certificate.
-        let key_path = self.key.unwrap_or(cert_path);
-        let cert = read("--tls-cert", cert_path, problems);
-        let key = read("--tls-key", key_path, problems);
+        self.identity.cert?;
+        let identity = self.identity.read(problems);
         let authorities = self.client_ca.map(|path| read("--tls-client-ca", path, problems));
-        let identity = cert.zip(key).and_then(|(cert, key)| {
-            Identity::from_pem(&key, &cert)
-                .map_err(|error| problems.push(identity_problem(&error, cert_path, key_path)))
-                .ok()
-        });
         let clients = match &authorities {
             None => ClientAuth::No,
             Some(None) => return None,
@@ -56,6 +47,36 @@ impl Files<'_> {
     }
 }
 
+/// A certificate's chain and its key, by the options that name their files.
+#[derive(Debug)]
+pub(crate) struct IdentityFiles<'a> {
+    /// Of the chain, and of the key.
+    pub(crate) options: [&'static str; 2],
+    pub(crate) cert: Option<&'a Path>,
+    /// `None`: it is in the file of the certificate.
+    pub(crate) key: Option<&'a Path>,
+}
+
+impl IdentityFiles<'_> {
+    /// What they are, if there are any; everything that is wrong with them is a problem.
+    pub(crate) fn read(&self, problems: &mut Vec<Problem>) -> Option<Identity> {
+        let cert_path = self.cert?;
+        let key_path = self.key.unwrap_or(cert_path);
+        let [cert_option, key_option] = self.options;
+        let cert = read(cert_option, cert_path, problems);
+        let key = read(key_option, key_path, problems);
+        let (cert, key) = cert.zip(key)?;
+        Identity::from_pem(&key, &cert)
+            .map_err(|error| {
+                let (is_of_cert, hint) = identity_hint(&error);
+                let place =
+                    if is_of_cert { place(cert_option, cert_path) } else { place(key_option, key_path) };
+                problems.push((place, error.to_string(), hint.to_owned()));
+            })
+            .ok()
+    }
+}
+
 fn place(option: &str, path: &Path) -> String {
     format!("{option} {}", path.display())
 }
@@ -73,25 +94,22 @@ fn read(option: &str, path: &Path, problems: &mut Vec<Problem>) -> Option<Vec<u8
         .ok()
 }
 
-fn identity_problem(error: &TlsError, cert: &Path, key: &Path) -> Problem {
-    let (place, hint) = match error {
-        TlsError::NoCertificate | TlsError::BadCertificate(_) => (
-            place("--tls-cert", cert),
-            "give a PEM file with the server's certificate first, then those that lead to its authority",
-        ),
+/// Whether it is the certificate that is wrong (and not its key), and what to do.
+fn identity_hint(error: &TlsError) -> (bool, &'static str) {
+    match error {
+        TlsError::NoCertificate | TlsError::BadCertificate(_) => {
+            (true, "give a PEM file with the certificate itself first, then those that lead to its authority")
+        }
         TlsError::NoKey => (
-            place("--tls-key", key),
+            false,
             "give the PEM file of the certificate's private key; decrypt one that has a passphrase with `openssl pkey`",
         ),
         TlsError::Mismatch => (
-            place("--tls-key", key),
+            false,
             "give the key that the certificate was made for; both must have one `openssl pkey -pubout`",
         ),
-        _ => {
-            (place("--tls-key", key), "make an RSA (2048 bits or more), ECDSA (P-256, P-384) or Ed25519 key")
-        }
-    };
-    (place, error.to_string(), hint.to_owned())
+        _ => (false, "make an RSA (2048 bits or more), ECDSA (P-256, P-384) or Ed25519 key"),
+    }
 }
 
 /// TLS of one port of a server object.

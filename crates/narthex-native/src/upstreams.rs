@@ -13,6 +13,7 @@ use pyo3::prelude::*;
 
 use crate::config::{Problem, seconds};
 use crate::exposure::OURS;
+use crate::tls::IdentityFiles;
 
 /// `narthex.upstream.Upstreams`; Python has checked the words.
 #[derive(Debug, FromPyObject)]
@@ -20,6 +21,8 @@ pub(crate) struct Upstreams {
     /// Pairs of a service (nothing: all that are not hosted here) and an address.
     targets: Vec<(String, String)>,
     tls_ca: Option<PathBuf>,
+    tls_cert: Option<PathBuf>,
+    tls_key: Option<PathBuf>,
     keep_authority: bool,
     /// Names of files, and the serialized `FileDescriptorSet` in each.
     descriptor_sets: Vec<(String, Vec<u8>)>,
@@ -34,6 +37,11 @@ impl Upstreams {
         self.targets.is_empty()
     }
 
+    /// Whether services that nobody has named are elsewhere.
+    pub(crate) fn has_default(&self) -> bool {
+        self.targets.iter().any(|(service, _)| service.is_empty())
+    }
+
     /// Where which services are, and the upstreams, each once; `hosted` services are here.
     pub(crate) fn directory(
         &self,
@@ -46,6 +54,10 @@ impl Upstreams {
         let mut taken: HashSet<&str> = HashSet::new();
         let addresses = self.addresses(problems);
         let trust = self.trust(addresses.iter().any(|(_, address)| address.is_secure()), problems);
+        let trust = match self.identity().read(problems) {
+            Some(identity) => trust.showing(identity),
+            None => trust,
+        };
         for (service, address) in addresses {
             let place = place(service, &address.to_string());
             if let Some(problem) = misplaced(service, &place, hosted, &taken) {
@@ -120,6 +132,15 @@ impl Upstreams {
         }
     }
 
+    /// What upstreams are shown that ask for a certificate.
+    fn identity(&self) -> IdentityFiles<'_> {
+        IdentityFiles {
+            options: ["--upstream-tls-cert", "--upstream-tls-key"],
+            cert: self.tls_cert.as_deref(),
+            key: self.tls_key.as_deref(),
+        }
+    }
+
     /// Whose certificates are believed, where anybody shows one.
     fn trust(&self, is_secure: bool, problems: &mut Vec<Problem>) -> Trust {
         let (place, trust) = match &self.tls_ca {
@@ -188,6 +209,8 @@ mod tests {
                 .map(|(service, url)| ((*service).to_owned(), (*url).to_owned()))
                 .collect(),
             tls_ca: None,
+            tls_cert: None,
+            tls_key: None,
             keep_authority: false,
             descriptor_sets: Vec::new(),
             reflection: true,

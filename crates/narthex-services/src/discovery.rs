@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, TE};
 use http::{HeaderValue, Request, Response};
 use narthex_wire::envelope::Decoder;
-use narthex_wire::{Body, Code, Encoding, Status, names};
+use narthex_wire::{Body, Code, CollectError, Encoding, Status, names};
 use prost::Message;
 use tower_service::Service;
 
@@ -19,7 +19,7 @@ use crate::message::{Answer, Question, ServerReflectionRequest, ServerReflection
 use crate::service::{REFLECT_V1, REFLECT_V1ALPHA};
 use crate::{NAMES, reply};
 
-/// As much is read of one round's answers.
+/// As much is read of all answers together.
 const MAX_ANSWERS: usize = 64 * 1024 * 1024;
 const MAX_FILES: usize = 10_000;
 /// How long the server has for each round.
@@ -39,16 +39,18 @@ pub struct Discovered {
 /// # Errors
 ///
 /// `UNIMPLEMENTED` if it knows neither, what the call fails with otherwise, `RESOURCE_EXHAUSTED` for more than anybody needs.
-pub async fn discover<S>(mut server: S) -> Result<Discovered, Status>
+pub async fn discover<S>(server: S) -> Result<Discovered, Status>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
 {
+    let mut reflection = Asked { server, path: REFLECT_V1, left: MAX_ANSWERS };
     let list = || vec![Question::ListServices(String::new())];
-    let (path, listed) = match ask(&mut server, REFLECT_V1, list()).await {
+    let listed = match reflection.ask(list()).await {
         Err(status) if status.code() == Code::Unimplemented => {
-            (REFLECT_V1ALPHA, ask(&mut server, REFLECT_V1ALPHA, list()).await?)
+            reflection.path = REFLECT_V1ALPHA;
+            reflection.ask(list()).await?
         }
-        answers => (REFLECT_V1, answers?),
+        answers => answers?,
     };
     let mut services: Vec<String> = listed.into_iter().flat_map(service_names).collect();
     services.retain(|name| !NAMES.contains(&name.as_str()));
@@ -57,7 +59,7 @@ where
     let mut files = Files::default();
     let mut questions: Vec<Question> = services.iter().cloned().map(Question::FileContainingSymbol).collect();
     while !questions.is_empty() {
-        for answer in ask(&mut server, path, questions).await? {
+        for answer in reflection.ask(questions).await? {
             files.add(answer)?;
         }
         questions = files.missing().into_iter().map(Question::FileByFilename).collect();
@@ -72,40 +74,59 @@ fn service_names(answer: Answer) -> Vec<String> {
     }
 }
 
-/// One round: a call with these questions, and its answers.
-async fn ask<S>(server: &mut S, path: &str, questions: Vec<Question>) -> Result<Vec<Answer>, Status>
+/// The reflection that is asked.
+struct Asked<S> {
+    server: S,
+    path: &'static str,
+    /// As much may still come of it.
+    left: usize,
+}
+
+impl<S> Asked<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
 {
-    let mut body = Vec::new();
-    for question in questions {
-        let message = ServerReflectionRequest { host: String::new(), message_request: Some(question) };
-        body.extend_from_slice(&reply::encode(&message));
+    /// One round: a call with these questions, and its answers.
+    async fn ask(&mut self, questions: Vec<Question>) -> Result<Vec<Answer>, Status> {
+        let mut body = Vec::new();
+        for question in questions {
+            let message = ServerReflectionRequest { host: String::new(), message_request: Some(question) };
+            body.extend_from_slice(&reply::encode(&message));
+        }
+        let request = Request::post(self.path)
+            .header(CONTENT_TYPE, names::APPLICATION_GRPC.clone())
+            .header(TE, HeaderValue::from_static("trailers"))
+            .header(&names::GRPC_TIMEOUT, TIMEOUT)
+            .body(Body::full(body))
+            .expect("the paths are valid");
+        let Ok(response) = self.server.call(request).await;
+        let (head, body) = response.into_parts();
+        let collected = body.collect(self.left).await.map_err(|error| match error {
+            CollectError::TooLarge { .. } => too_much(),
+            CollectError::Body(_) => error.into(),
+        })?;
+        let status = Status::from_trailers(collected.trailers.as_deref().unwrap_or(&head.headers))
+            .unwrap_or_else(|| Status::unknown("the call ended without a grpc-status"));
+        if status.code() != Code::Ok {
+            return Err(status);
+        }
+        let mut decoder = Decoder::new(Encoding::from_headers(&head.headers)?, self.left);
+        decoder.push(collected.data);
+        let mut answers = Vec::new();
+        while let Some(message) = decoder.next()? {
+            self.left = self.left.checked_sub(message.len()).ok_or_else(too_much)?;
+            let response = ServerReflectionResponse::decode(&*message).map_err(|error| {
+                Status::internal(format!("an answer of reflection does not parse: {error}"))
+            })?;
+            answers.extend(response.message_response);
+        }
+        decoder.finish()?;
+        Ok(answers)
     }
-    let request = Request::post(path)
-        .header(CONTENT_TYPE, names::APPLICATION_GRPC.clone())
-        .header(TE, HeaderValue::from_static("trailers"))
-        .header(&names::GRPC_TIMEOUT, TIMEOUT)
-        .body(Body::full(body))
-        .expect("the paths are valid");
-    let Ok(response) = server.call(request).await;
-    let (head, body) = response.into_parts();
-    let collected = body.collect(MAX_ANSWERS).await?;
-    let status = Status::from_trailers(collected.trailers.as_deref().unwrap_or(&head.headers))
-        .unwrap_or_else(|| Status::unknown("the call ended without a grpc-status"));
-    if status.code() != Code::Ok {
-        return Err(status);
-    }
-    let mut decoder = Decoder::new(Encoding::from_headers(&head.headers)?, MAX_ANSWERS);
-    decoder.push(collected.data);
-    let mut answers = Vec::new();
-    while let Some(message) = decoder.next()? {
-        let response = ServerReflectionResponse::decode(&*message)
-            .map_err(|error| Status::internal(format!("an answer of reflection does not parse: {error}")))?;
-        answers.extend(response.message_response);
-    }
-    decoder.finish()?;
-    Ok(answers)
+}
+
+fn too_much() -> Status {
+    Status::resource_exhausted(format!("reflection tells more than {MAX_ANSWERS} bytes"))
 }
 
 /// The files that have come, by name, and the imports that nobody has.

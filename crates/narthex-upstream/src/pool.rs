@@ -36,6 +36,8 @@ struct State {
     backoff: Backoff,
     /// What the last attempt failed with.
     failure: String,
+    /// Dropped when there is a connection where there was none.
+    reconnected: Vec<Sender<()>>,
 }
 
 enum Choice {
@@ -74,6 +76,15 @@ impl Pool {
                 }
             }
         }
+    }
+
+    /// Ready when there is a connection where there was none.
+    pub(crate) fn reconnected(&self) -> impl Future<Output = ()> + use<> {
+        let (sender, reconnected) = oneshot::channel();
+        let mut state = self.state.lock();
+        state.reconnected.retain(|waiting| !waiting.is_canceled());
+        state.reconnected.push(sender);
+        reconnected.map(drop)
     }
 
     /// A call was answered on a connection that had answered none before: the upstream is there.
@@ -122,10 +133,14 @@ impl Pool {
     async fn connect(self: Arc<Self>, ended: Sender<()>) {
         let dialled = self.dialer.dial().await;
         let mut state = self.state.lock();
-        let mut failure = None;
+        let (mut failure, mut reconnected) = (None, Vec::new());
         match dialled {
             Ok(connection) => {
                 state.backoff.connected();
+                state.forget_ended();
+                if state.connections.is_empty() {
+                    reconnected = mem::take(&mut state.reconnected);
+                }
                 state.connections.push(Arc::new(connection));
             }
             Err(error) => {
@@ -140,7 +155,7 @@ impl Pool {
         if let Some(failure) = failure {
             self.warn(&failure);
         }
-        drop((attempt, ended));
+        drop((attempt, ended, reconnected));
     }
 
     fn warn(&self, failure: &str) {

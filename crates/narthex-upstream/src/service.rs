@@ -39,6 +39,11 @@ impl Upstream {
         self.pool.address()
     }
 
+    /// Ready when there is a connection to it where there was none: what answers may be another server by then.
+    pub fn reconnected(&self) -> impl Future<Output = ()> + use<> {
+        self.pool.reconnected()
+    }
+
     /// Forwards a call. What keeps it from being answered by the upstream is the answer's status.
     ///
     /// # Cancel safety

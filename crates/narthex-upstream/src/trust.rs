@@ -1,4 +1,4 @@
-//! Whose certificates an upstream may show.
+//! Whose certificates an upstream may show, and which it is shown.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,9 +6,10 @@ use std::sync::Arc;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-/// The authorities that are believed; by default nobody. Cheap to clone.
+/// The authorities that are believed, by default nobody, and what is shown to upstreams. Cheap to clone.
 #[derive(Clone)]
 pub struct Trust(pub(crate) Arc<ClientConfig>);
 
@@ -55,6 +56,14 @@ impl Trust {
             roots.add(certificate).map_err(|error| TrustError::BadCertificate(error.to_string()))?;
         }
         if roots.is_empty() { Err(TrustError::NoCertificate) } else { Ok(Self::new(roots)) }
+    }
+
+    /// The same, showing this certificate to upstreams that ask for one.
+    #[must_use]
+    pub fn showing(&self, identity: impl Into<Arc<CertifiedKey>>) -> Self {
+        let mut config = ClientConfig::clone(&self.0);
+        config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(identity.into()));
+        Self(Arc::new(config))
     }
 
     fn new(roots: RootCertStore) -> Self {

@@ -49,6 +49,13 @@ impl Identity {
     }
 }
 
+impl From<Identity> for Arc<CertifiedKey> {
+    /// As rustls has it, for whoever shows it to a server instead of being one.
+    fn from(Identity(key): Identity) -> Self {
+        key
+    }
+}
+
 impl Terms {
     /// Terms on which a server shows one of these identities: the first that the client can verify and that has the name
     /// the client asks for, or else the first that it can verify.

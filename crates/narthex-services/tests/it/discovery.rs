@@ -3,11 +3,12 @@
 use std::convert::Infallible;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{Request, Response};
 use narthex_protojson::Pool;
 use narthex_services::{REFLECTION_V1, REFLECTION_V1ALPHA, Services, discover};
-use narthex_wire::{Body, Code, Status};
+use narthex_wire::{Body, Code, Status, envelope};
 use prost::Message as _;
 use tower_service::Service;
 
@@ -52,7 +53,7 @@ fn a_server_without_reflection_says_so() {
 }
 
 /// Answers everything with these bytes.
-struct Says(&'static [u8]);
+struct Says(Bytes);
 
 impl Service<Request<Body>> for Says {
     type Response = Response<Body>;
@@ -64,7 +65,7 @@ impl Service<Request<Body>> for Says {
     }
 
     fn call(&mut self, _: Request<Body>) -> Self::Future {
-        let mut response = Response::new(Body::with_trailers(self.0.into(), Status::ok().into_trailers()));
+        let mut response = Response::new(Body::with_trailers(self.0.clone(), Status::ok().into_trailers()));
         response.headers_mut().insert("content-type", http::HeaderValue::from_static("application/grpc"));
         std::future::ready(Ok(response))
     }
@@ -79,10 +80,24 @@ fn rubbish_is_refused() {
         (b"\0\0\0\0\x02\xff\xff", Err(Code::Internal)),
         (b"\0\0\0\0\x09short", Err(Code::Internal)),
     ] {
-        let learnt = discover(Says(bytes)).now_or_never().expect("nothing to wait for");
+        let learnt = discover(Says(Bytes::from_static(bytes))).now_or_never().expect("nothing to wait for");
         let learnt = learnt.map(|learnt| learnt.services.len()).map_err(|status| status.code());
         assert_eq!(learnt, expect, "{bytes:?}");
     }
+}
+
+#[test]
+fn what_all_rounds_tell_is_bounded() {
+    // A list of the service a.A, and 40 MiB in a field that nobody knows: one round may tell as much, two may not.
+    let mut message = b"\x32\x07\x0a\x05\x0a\x03a.A".to_vec();
+    let padding = vec![0; 40 << 20];
+    prost::encoding::bytes::encode(15, &padding, &mut message);
+    let status =
+        discover(Says(envelope::encode(&message))).now_or_never().expect("nothing to wait for").unwrap_err();
+    assert_eq!(
+        (status.code(), status.message()),
+        (Code::ResourceExhausted, "reflection tells more than 67108864 bytes")
+    );
 }
 
 #[test]

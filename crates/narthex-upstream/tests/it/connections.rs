@@ -167,6 +167,23 @@ fn an_upstream_that_greets_and_leaves_is_left_alone_for_a_while() {
 }
 
 #[test]
+fn who_waits_hears_of_a_connection_where_there_was_none() {
+    run(|reactor| async move {
+        let peer = Peer::start(&reactor);
+        let upstream = upstream(&reactor, &peer.address, Options::default());
+        for _ in 0..2 {
+            let reconnected = upstream.reconnected();
+            assert_serves(&upstream).await;
+            let patience = Duration::from_secs(5);
+            assert!(reactor.within(patience, reconnected).await.is_some());
+            let next = reactor.spawn(upstream.reconnected());
+            call(&upstream, "GoAway", b"bye").await;
+            assert!(!next.is_finished(), "it is the same connection still");
+        }
+    });
+}
+
+#[test]
 fn an_angry_goaway_is_unavailable() {
     let address = raw::peer(|_, frames| {
         let Some(stream) = frames.call() else { return };

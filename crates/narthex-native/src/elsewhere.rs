@@ -1,0 +1,88 @@
+//! What upstreams and files tell of services elsewhere, for commands that serve nothing: asked once.
+
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use narthex_protojson::join_descriptor_sets;
+use narthex_reactor::Reactor;
+use narthex_services::{Discovered, discover};
+use narthex_upstream::{Directory, Upstream};
+use narthex_wire::{Code, Status};
+use pyo3::prelude::*;
+
+use crate::config::{Config, Problem};
+use crate::discovery::keep_those_there;
+
+/// How long all of them have to tell.
+const TIME: Duration = Duration::from_secs(10);
+
+/// The services that are here and elsewhere, and a serialized `FileDescriptorSet` of them all. What is wrong is the last list.
+#[pyfunction]
+#[expect(clippy::needless_pass_by_value, reason = "what Python gives is extracted by value")]
+pub(crate) fn elsewhere(
+    py: Python<'_>,
+    config: Config,
+    mut services: Vec<String>,
+    descriptor_set: &[u8],
+) -> PyResult<(Vec<String>, Vec<u8>, Vec<Problem>)> {
+    let mut problems = Vec::new();
+    let reactor = Reactor::new()?;
+    let (directory, upstreams) = config.upstreams.directory(&reactor, &services, &mut problems);
+    let mut told = config.upstreams.described(&directory, &mut problems);
+    if config.upstreams.reflection && problems.is_empty() {
+        told.extend(py.detach(|| ask(&reactor, &directory, &upstreams, &mut problems)));
+    }
+    reactor.close();
+    for name in told.iter().flat_map(|told| &told.services) {
+        if !services.contains(name) {
+            services.push(name.clone());
+        }
+    }
+    let sets = [descriptor_set].into_iter().chain(told.iter().map(|told| &*told.descriptor_set));
+    let joined = join_descriptor_sets(sets).unwrap_or_else(|error| {
+        problems.extend(error.problems().iter().map(|problem| {
+            let hint = "have the upstream tell a descriptor set by its reflection, or describe it by --descriptor-set FILE";
+            (problem.file.clone(), problem.message.clone(), hint.to_owned())
+        }));
+        Vec::new()
+    });
+    Ok((services, joined, problems))
+}
+
+/// Asks all upstreams at once.
+fn ask(
+    reactor: &Reactor,
+    directory: &Directory,
+    upstreams: &[Upstream],
+    problems: &mut Vec<Problem>,
+) -> Vec<Discovered> {
+    let tasks: Vec<_> = upstreams
+        .iter()
+        .map(|upstream| {
+            let (reactor, upstream) = (reactor.clone(), upstream.clone());
+            reactor.clone().spawn(async move { reactor.within(TIME, discover(upstream)).await })
+        })
+        .collect();
+    reactor.driver().run_until_asked(|| tasks.iter().all(narthex_reactor::Task::is_finished));
+    let mut told = Vec::new();
+    for (task, upstream) in tasks.into_iter().zip(upstreams) {
+        match task.now_or_never().expect("it is finished") {
+            Some(Ok(mut discovered)) => {
+                keep_those_there(&mut discovered, directory, upstream);
+                told.push(discovered);
+            }
+            failed => problems.push(problem(upstream, failed.and_then(Result::err))),
+        }
+    }
+    told
+}
+
+fn problem(upstream: &Upstream, failed: Option<Status>) -> Problem {
+    let what = match failed {
+        None => format!("does not tell its descriptors within {TIME:?}"),
+        Some(status) if status.code() == Code::Unimplemented => "has no reflection".to_owned(),
+        Some(status) => format!("does not tell its descriptors: {}", status.message()),
+    };
+    let hint = "have it running with reflection, or describe it by --descriptor-set FILE and add --no-upstream-reflection";
+    (format!("--upstream {}", upstream.address()), what, hint.to_owned())
+}
