@@ -16,7 +16,8 @@ OPTIONS = [
     *("--no-json-ignore-unknown", "--json-compression", "--no-json-compression", "--json-whitespace"),
     "--json-any-case-enums",
     *("--upstream", "--upstream-reflection", "--no-upstream-reflection", "--upstream-tls-ca", "--upstream-authority"),
-    *("--upstream-connect-timeout", "--upstream-ping-interval", "--upstream-tls-cert", "--upstream-tls-key", "--descriptor-set"),
+    *("--upstream-connect-timeout", "--upstream-ping-interval", "--upstream-tls-cert", "--upstream-tls-key"),
+    "--descriptor-set",
 ]
 
 
