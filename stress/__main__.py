@@ -16,6 +16,7 @@ from stress.plan import Plan, Row
 SCENARIOS = {
     "one-at-a-time": "requests one at a time over three protocols, each answer checked",
     "mixed": "all flows at once, with clients that leave at every point of the exchange",
+    "upstream": "calls that are forwarded, and clients that leave theirs",
     "handlers": "handlers that block, spin, raise, never finish, go on after the client left",
     "python-io": "sockets, subprocesses, threads, database drivers inside handlers",
     "idle": "10,000 idle connections",

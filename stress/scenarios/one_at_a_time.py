@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from stress import raw
@@ -30,15 +31,17 @@ class Exchanges:
     watch: Watch
     random: random.Random
     stalls: list[Stall]
+    kinds: Sequence[type[raw.Http1 | raw.Http2]] = KINDS
     clients: list[raw.Http1 | raw.Http2] = field(default_factory=list)
 
     def run(self, requests: int) -> float:
         """Sends so many; returns the seconds that took."""
         started = time.monotonic()
-        for number in range(requests):
-            if number % RENEW == 0:
+        # From 1 on: a message with a zero is empty.
+        for number in range(1, requests + 1):
+            if number % RENEW == 1:
                 self.renew()
-            client = self.clients[number % len(KINDS)]
+            client = self.clients[number % len(self.kinds)]
             client.line.doing = f"{client.name}, request {number}"
             self._send(client, client.request(number))
             client.answer(number)
@@ -50,7 +53,7 @@ class Exchanges:
     def renew(self) -> None:
         """New connections."""
         self.close()
-        self.clients = [kind(self.watch, self.server.address) for kind in KINDS]
+        self.clients = [kind(self.watch, self.server.address) for kind in self.kinds]
 
     def close(self) -> None:
         """No connections."""
