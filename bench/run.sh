@@ -37,4 +37,15 @@ if [ ! -e "$wheel" ] || [ -n "$(find "${sources[@]}" -type f -newer "$wheel" -no
   mv "$started" "$wheel"
 fi
 
+if [ "$module" = bench ]; then
+  CARGO_TARGET_DIR=build/bench/tonic cargo build -q --release --locked --manifest-path bench/tonic/Cargo.toml
+  proxy=8.1.5
+  if [ "$(build/bench/bin/structured-proxy --version 2>/dev/null)" != "structured-proxy $proxy" ]; then
+    echo "Building structured-proxy $proxy"
+    # It asks for a newer Rust than it needs, and its lock file for versions that the registry does not have.
+    cargo install -q structured-proxy@$proxy --features cli --ignore-rust-version --root build/bench --target-dir build/bench/structured-proxy
+    rm -rf build/bench/structured-proxy
+  fi
+fi
+
 exec "$venv/bin/python" -m "$module" "$@"

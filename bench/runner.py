@@ -115,6 +115,7 @@ def _measure(scenario: Scenario, peer: Peer, settings: Settings, protos: Protos)
     env = {**os.environ, "PYTHONPATH": f"{protos.folder}{os.pathsep}{APPS}", "NO_COLOR": "1"}
     # What a person's shell has would make one machine's figures unlike another's.
     env.pop("PYTHONDEVMODE", None)
+    way = scenario.way(peer)
     ours: list[Server] = []
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="narthex-bench-")))
@@ -129,11 +130,11 @@ def _measure(scenario: Scenario, peer: Peer, settings: Settings, protos: Protos)
         server = stack.enter_context(Server(peer.commands(site), env, server_cores))
         ours.append(server)
         os.sched_setaffinity(0, client_cores)
-        server.wait(lambda: scenario.check(site.port))
+        server.wait(lambda: way.check(site.port))
         bench = Bench(site.port, settings.seconds, client_cores, folder, peer.name)
         began, busy, own = time.monotonic(), machine.cpu_seconds(), _own_cpu_seconds(ours)
         try:
-            figures = scenario.measure.take(server, bench)
+            figures = way.measure.take(server, bench)
         except OSError as error:
             raise LoadError(f"{error}: {server.said()}") from error
         others = machine.cpu_seconds() - busy - (_own_cpu_seconds(ours) - own)
@@ -141,7 +142,7 @@ def _measure(scenario: Scenario, peer: Peer, settings: Settings, protos: Protos)
         # Over less than a second the clocks of /proc are too coarse for it.
         figures["others"] = max(0.0, others / took) if took >= 1 else 0.0
         try:
-            scenario.check(site.port)
+            way.check(site.port)
         except (OSError, WrongAnswerError) as error:
             raise WrongAnswerError(f"after the load, {error}: {server.said()}") from error
         return figures

@@ -1,12 +1,12 @@
 """The scenarios, in the order of the report."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from bench import answers, peers
 from bench.expected import Below, Expectation, Memory, Part, Ratio
 from bench.load import H2Load, PingPong, Wrk
-from bench.measures import MEMORY, WITH_ENVOY, Column, FixedRate, Health, IdleStreams, Measure, StartUp, Throughput
+from bench.measures import MEMORY, WITH_FRONT, Column, FixedRate, Health, IdleStreams, Measure, StartUp, Throughput
 
 GRPC = {"content-type": "application/grpc", "te": "trailers"}
 ADD_WIRE = b"\x00\x00\x00\x00\x04\x08\x01\x10\x02"
@@ -23,8 +23,16 @@ CALCULATOR = ("--grpc", "calculator:register")
 
 
 @dataclass(frozen=True)
+class Way:
+    """How a server is asked."""
+
+    check: Callable[[int], None]
+    measure: Measure
+
+
+@dataclass(frozen=True)
 class Scenario:
-    """One question, put to everybody in the same way."""
+    """One question, put to everybody in the same way, but for those that only understand it put otherwise."""
 
     name: str
     title: str
@@ -38,6 +46,12 @@ class Scenario:
     echo: bool = False
     # For what is cheap and scatters.
     rounds_factor: int = 1
+    # By names of servers.
+    otherwise: Mapping[str, Way] = field(default_factory=dict)
+
+    def way(self, peer: peers.Peer) -> Way:
+        """How this one is asked."""
+        return self.otherwise.get(peer.name, Way(self.check, self.measure))
 
 
 def _calculator(method: str, body: bytes, answer: int, **how: int) -> H2Load:
@@ -56,6 +70,8 @@ def _json_peers() -> tuple[peers.Peer, ...]:
     return peers.narthex(None, *CALCULATOR), peers.envoy("json.yaml.in", peers.grpc_aio())
 
 
+_TONIC_BY_GRPC = "tonic, called by gRPC"
+_JSON_TO_TONIC = (peers.narthex_tonic(), peers.envoy("json.yaml.in", peers.tonic()), peers.structured_proxy(peers.tonic()))
 _GRPC = (peers.narthex(None, *CALCULATOR), peers.grpc_aio("asyncio"), peers.grpc_aio())
 _OVER_GRPC = peers.narthex("web:raw", "--http-over-grpc")
 
@@ -191,7 +207,7 @@ SCENARIOS = (
         "JSON to the same servicer, one core",
         _json_peers(),
         answers.add_json,
-        Throughput(JSON, WITH_ENVOY),
+        Throughput(JSON, WITH_FRONT),
         (Ratio(40, 30),),
     ),
     Scenario(
@@ -199,8 +215,28 @@ SCENARIOS = (
         "JSON to the same servicer, both cores free",
         _json_peers(),
         answers.add_json,
-        Throughput(JSON, WITH_ENVOY),
+        Throughput(JSON, WITH_FRONT),
         pinned=False,
+    ),
+    Scenario(
+        "json-tonic",
+        "JSON to a servicer in Rust, HTTP/1.1",
+        _JSON_TO_TONIC,
+        answers.add_json,
+        Throughput(JSON, WITH_FRONT),
+        (Ratio(3, 3, rivals=("Envoy + tonic",), ours="narthex-transcode + tonic"),),
+    ),
+    Scenario(
+        "json-tonic-h2",
+        "JSON to a servicer in Rust, HTTP/2, beside the same by gRPC",
+        (*_JSON_TO_TONIC, peers.tonic(_TONIC_BY_GRPC)),
+        answers.add_json,
+        Throughput(H2Load(path=JSON.path, body=ADD_JSON, headers=JSON.headers, answer=len(SUM_JSON)), WITH_FRONT),
+        (
+            Ratio(3, 3, rivals=("Envoy + tonic",), ours="narthex-transcode + tonic"),
+            Ratio(0.8, 0.8, rivals=(_TONIC_BY_GRPC,), ours="narthex-transcode + tonic"),
+        ),
+        otherwise={_TONIC_BY_GRPC: Way(answers.add_grpc, Throughput(_calculator("Add", ADD_WIRE, 7), WITH_FRONT))},
     ),
     Scenario(
         "http-over-grpc",
@@ -225,7 +261,7 @@ SCENARIOS = (
             peers.envoy("http_over_grpc.yaml.in", peers.grpc_aio(app="web:raw")),
         ),
         answers.http1,
-        Throughput(Wrk(), WITH_ENVOY),
+        Throughput(Wrk(), WITH_FRONT),
         (Ratio(8, 8, ours="Envoy + narthex"),),
     ),
     Scenario(

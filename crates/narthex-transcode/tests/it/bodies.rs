@@ -169,7 +169,24 @@ fn a_patch_says_what_it_updates() {
         patch("/api/books/7", r#"{"printedAt": "2024-02-29T12:00:00Z", "author": {}}"#),
         "author,printedAt"
     );
-    assert_eq!(patch("/api/books/7?updateMask=title", r#"{"title": "T", "genre": 1}"#), "title");
+    // By either name, however deep; null takes away what was there; lists and messages of JSON's own kinds are one value.
+    for (body, mask) in [
+        (r#"{"printed_at": null, "title": null}"#, "printedAt,title"),
+        (
+            r#"{"sequel": {"sequel": {"printed_at": null, "author": {"name": ""}}}}"#,
+            "sequel.sequel.author.name,sequel.sequel.printedAt",
+        ),
+        (r#"{"notes": [{"a": 1}], "pages": 3, "cover": "AA=="}"#, "cover,notes,pages"),
+    ] {
+        assert_eq!(patch("/api/books/7", body), mask);
+    }
+    // Nothing to update, which is not the same as everything; and no body, which says nothing of it.
+    assert_eq!(patch("/api/books/7", "{}"), "");
+    assert_eq!(patch("/api/books/7", ""), serde_json::Value::Null);
+    for target in ["/api/books/7?updateMask=title", "/api/books/7?update_mask=title"] {
+        assert_eq!(patch(target, r#"{"title": "T", "genre": 1}"#), "title");
+    }
+    assert_eq!(patch("/api/books/7?update_mask=", r#"{"title": "T"}"#), "");
     let got = send("PATCH", "/api/books/7", r#"{"title": "T"}"#);
     assert!(got.called("UpdateBook", "shop.v1.UpdateBookRequest").get("updateMask").is_none());
 }
