@@ -5,11 +5,12 @@
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, LazyLock};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Wake, Waker};
 
 use bytes::Bytes;
-use futures_util::FutureExt as _;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use narthex_connect::{ConnectLayer, Shape};
@@ -86,9 +87,9 @@ fn answer(request: Request<Body>, options: Options) {
 
     let is_head = request.method() == Method::HEAD;
     let is_json_api = TABLE.find(request.method(), request.uri().path()).is_some();
-    let response = stack.call(request).now_or_never().expect("nothing here waits").expect("services answer");
+    let response = at_once(stack.call(request)).expect("services answer");
     let (head, body) = response.into_parts();
-    let body = body.collect(usize::MAX).now_or_never().expect("nothing here waits");
+    let body = at_once(body.collect(usize::MAX));
     let kind = head.headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
     // A stream that has begun can only be cut off; an answer to HEAD is a head.
     let Ok(body) = body else { return };
@@ -111,6 +112,25 @@ fn answer(request: Request<Body>, options: Options) {
     if is_json_api && !is_grpc(&head.headers) {
         let blames_server = head.status.is_server_error() && head.status != StatusCode::NOT_IMPLEMENTED;
         assert!(!blames_server, "{shown}: {} {}", head.status, String::from_utf8_lossy(&body.data));
+    }
+}
+
+/// What a future comes to that waits for nobody; it may let others have their turn.
+fn at_once<T>(future: impl Future<Output = T>) -> T {
+    struct Woken(AtomicBool);
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Relaxed);
+        }
+    }
+    let woken = Arc::new(Woken(AtomicBool::new(false)));
+    let waker = Waker::from(woken.clone());
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return output;
+        }
+        assert!(woken.0.swap(false, Relaxed), "nothing here waits");
     }
 }
 
@@ -159,7 +179,8 @@ fn call(request: Request<Body>) -> Result<(), Status> {
     let method =
         METHODS.iter().find(|method| method.path() == path).ok_or_else(|| Status::unimplemented(path))?;
     let mut decoder = Decoder::new(Encoding::from_headers(request.headers())?, LIMIT);
-    let body = request.into_body().collect(usize::MAX).now_or_never().expect("nothing here waits")?;
+    // A stream has no limit but that of its messages, and may be a bomb.
+    let body = at_once(request.into_body().collect(256 * LIMIT))?;
     decoder.push(body.data);
     while let Some(message) = decoder.next()? {
         let mut json = Vec::new();

@@ -16,7 +16,7 @@ def test_the_deadline_of_a_call(wire):
 
 
 def test_the_deadline_of_a_stream_that_has_begun(wire):
-    headers = [("content-type", "application/x-ndjson"), ("accept", "text/event-stream"), ("grpc-timeout", "1S")]
+    headers = [("content-type", "application/x-ndjson"), ("accept", "text/event-stream"), ("grpc-timeout", "2S")]
     wire.request("/parcels/answer", "POST", headers, b'{"text": "a"}\n', end=False)
     response = wire.response("POST")
     data, error, _ = response.body.split(b"\n\n")
