@@ -4,6 +4,7 @@ use bytes::Bytes;
 use narthex_protojson::{Field, Kind, field_json_to_wire, json_to_wire, text_to_wire};
 use narthex_wire::envelope;
 
+use crate::captured::Captured;
 use crate::error::Rejection;
 use crate::escape;
 use crate::http_body;
@@ -24,9 +25,6 @@ pub(crate) fn bind_target(
     let route = found.route;
     if let Some(query) = query {
         bind_query(route, query, options, out)?;
-        if options.unknown_query == UnknownQuery::Capture {
-            capture_query(route, query, options, out)?;
-        }
     }
     if matches!(route.body, RequestBody::Raw) {
         return Ok(());
@@ -42,37 +40,44 @@ pub(crate) fn bind_target(
 }
 
 fn bind_query(route: &Route, query: &str, options: &Options, out: &mut Vec<u8>) -> Result<(), Rejection> {
-    match route.body {
+    let binds = match route.body {
         // http.proto: with body "*" there are no query parameters.
-        RequestBody::Whole(_) if !options.query_beside_body => match query::first_name(query, options) {
-            Some(name) if options.unknown_query == UnknownQuery::Reject => {
-                Err(Rejection::UnknownQuery { name })
+        RequestBody::Whole(_) if !options.query_beside_body => {
+            if options.unknown_query == UnknownQuery::Reject
+                && let Some(name) = query::first_name(query, options)
+            {
+                return Err(Rejection::UnknownQuery { name });
             }
-            _ => Ok(()),
-        },
+            false
+        }
         // Nothing of an HttpBody itself can be bound.
-        RequestBody::Raw => Ok(()),
-        _ => query::bind(&route.input, query, options, out),
+        RequestBody::Raw => false,
+        _ => true,
+    };
+    let keeper = if options.unknown_query == UnknownQuery::Capture { keeper(route) } else { None };
+    if !binds && keeper.is_none() {
+        return Ok(());
+    }
+    let mut captured = Captured::default();
+    let unknown = keeper.is_some().then_some(&mut captured);
+    query::bind(&route.input, query, options, binds.then_some(&mut *out), unknown)?;
+    match keeper {
+        Some(path) if !captured.is_empty() => nested(&path, out, |out| {
+            captured.put(out);
+            Ok(())
+        }),
+        _ => Ok(()),
     }
 }
 
-/// Keeps what the query has no fields for, where the request is or has an HttpBody to keep it in.
-fn capture_query(route: &Route, query: &str, options: &Options, out: &mut Vec<u8>) -> Result<(), Rejection> {
-    let path = match &route.body {
+/// The way to the HttpBody in the request that keeps what the query has no fields for, if there is one.
+fn keeper(route: &Route) -> Option<Vec<Field>> {
+    match &route.body {
         RequestBody::RawField(BodyField { parents, field }) => {
-            [parents, std::slice::from_ref(field)].concat()
+            Some([parents, std::slice::from_ref(field)].concat())
         }
-        _ if route.input.is_http_body() => Vec::new(),
-        _ => return Ok(()),
-    };
-    let captured = query::capture(&route.input, query, options)?;
-    if captured.is_empty() {
-        return Ok(());
+        _ => route.input.is_http_body().then(Vec::new),
     }
-    nested(&path, out, |out| {
-        captured.put(out);
-        Ok(())
-    })
 }
 
 /// The request message in its envelope: what the body says, then `tail`.

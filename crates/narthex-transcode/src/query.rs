@@ -10,47 +10,35 @@ use crate::escape;
 use crate::field_path;
 use crate::options::{Options, UnknownQuery};
 
-/// Appends what the parameters of `query` set.
+/// Appends to `known` what the parameters of `query` set, and keeps in `unknown` those that name no field.
 ///
 /// Names are field paths (`page.size`, in proto or JSON spelling). A repeated field takes every value of its name, any
-/// other the last one. A parameter without `=` has the empty value.
-pub(crate) fn bind(
+/// other the last one. A parameter without `=` has the empty value. What nobody takes is left out, unless the options refuse it.
+pub(crate) fn bind<'q>(
     message: &Message,
-    query: &str,
-    options: &Options,
-    out: &mut Vec<u8>,
+    query: &'q str,
+    options: &'q Options,
+    mut known: Option<&mut Vec<u8>>,
+    mut unknown: Option<&mut Captured<'q>>,
 ) -> Result<(), Rejection> {
     for (name, value) in pairs(query, options) {
         let field = Named::of(name, options.plus_is_space, options);
         let Some(fields) = field.fields(message) else {
-            match options.unknown_query {
-                UnknownQuery::Reject => {
-                    return Err(Rejection::UnknownQuery { name: field.decoded.into_owned() });
-                }
-                UnknownQuery::Ignore | UnknownQuery::Capture => continue,
+            if let Some(captured) = &mut unknown {
+                let value = field.value(value, options)?;
+                captured.add(field.decoded, &value);
+            } else if options.unknown_query == UnknownQuery::Reject {
+                return Err(Rejection::UnknownQuery { name: field.decoded.into_owned() });
             }
+            continue;
         };
-        let value = field.value(value, options)?;
-        text_to_wire(&fields, &value, &options.read, out).map_err(|error| field.refuse(error.to_string()))?;
-    }
-    Ok(())
-}
-
-/// The parameters that [`UnknownQuery::Capture`] keeps.
-pub(crate) fn capture<'q>(
-    message: &Message,
-    query: &'q str,
-    options: &'q Options,
-) -> Result<Captured<'q>, Rejection> {
-    let mut captured = Captured::default();
-    for (name, value) in pairs(query, options) {
-        let field = Named::of(name, options.plus_is_space, options);
-        if field.fields(message).is_none() {
+        if let Some(out) = &mut known {
             let value = field.value(value, options)?;
-            captured.add(field.decoded, &value);
+            text_to_wire(&fields, &value, &options.read, out)
+                .map_err(|error| field.refuse(error.to_string()))?;
         }
     }
-    Ok(captured)
+    Ok(())
 }
 
 /// Appends what an `application/x-www-form-urlencoded` body sets in the message that `parents` lead to.

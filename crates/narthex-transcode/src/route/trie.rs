@@ -4,14 +4,15 @@
 //! tried again with the next. At the end the exact HTTP method goes before `*`.
 
 use percent_encoding::percent_decode_str;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use crate::template::{Dialect, Segment, Template};
 
 #[derive(Debug)]
 pub(super) struct Trie {
     nodes: Vec<Node>,
-    verbs: FxHashSet<String>,
+    verbs: Names,
+    methods: Names,
     /// Any word after a colon in the last segment is a verb, whether a template has it or not.
     any_verb: bool,
     /// `*` matches an empty segment.
@@ -31,22 +32,61 @@ struct Node {
     rests: Vec<Leaf>,
 }
 
+/// A binding, in numbers: a look-up compares one or two words for each that ends at its node.
 #[derive(Debug)]
 struct Leaf {
-    verb: Option<Box<str>>,
-    method: Box<str>,
+    verb: Option<Name>,
+    method: Name,
     route: usize,
+}
+
+/// The number of a verb or of an HTTP method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Name(u32);
+
+const ANY_METHOD: Name = Name(0);
+const GET: Name = Name(1);
+/// What no template and no binding has.
+const UNKNOWN: Name = Name(u32::MAX);
+
+#[derive(Debug, Default)]
+struct Names {
+    numbers: FxHashMap<Box<str>, Name>,
+    names: Vec<Box<str>>,
+}
+
+impl Names {
+    fn add(&mut self, name: &str) -> Name {
+        let next = Name(u32::try_from(self.names.len()).expect("a table has not so many names"));
+        *self.numbers.entry(name.into()).or_insert_with(|| {
+            self.names.push(name.into());
+            next
+        })
+    }
+
+    fn find(&self, name: &str) -> Option<Name> {
+        self.numbers.get(name).copied()
+    }
+
+    fn text(&self, name: Name) -> &str {
+        &self.names[name.0 as usize]
+    }
 }
 
 impl Trie {
     pub(super) fn new(dialect: Dialect, any_verb: bool) -> Self {
         let any_is_optional = dialect == Dialect::Envoy;
-        Self { nodes: vec![Node::default()], verbs: FxHashSet::default(), any_verb, any_is_optional }
+        let (verbs, mut methods) = (Names::default(), Names::default());
+        for (name, number) in [("*", ANY_METHOD), ("GET", GET)] {
+            let added = methods.add(name);
+            debug_assert_eq!(added, number);
+        }
+        Self { nodes: vec![Node::default()], verbs, methods, any_verb, any_is_optional }
     }
 
     pub(super) fn insert(&mut self, template: &Template, method: &str, route: usize) {
-        let leaf = Leaf { verb: template.verb.as_deref().map(Box::from), method: method.into(), route };
-        self.verbs.extend(template.verb.clone());
+        let verb = template.verb.as_deref().map(|verb| self.verbs.add(verb));
+        let leaf = Leaf { verb, method: self.methods.add(method), route };
         let mut node = 0;
         for (index, segment) in template.segments.iter().enumerate() {
             node = match segment {
@@ -84,13 +124,13 @@ impl Trie {
 
     /// The route of a request and the path it describes, without the slashes around it and without the verb.
     pub(super) fn find<'p>(&self, method: &str, path: &'p str) -> Option<(usize, &'p str)> {
-        let get = if method == "HEAD" { "GET" } else { method };
+        // HEAD goes to GET's binding where it has none.
+        let get = if method == "HEAD" { GET } else { UNKNOWN };
+        let methods = [self.methods.find(method).unwrap_or(UNKNOWN), get, ANY_METHOD];
         self.readings(path).find_map(|(path, verb)| {
             let found = self.walk(0, path, &mut |leaves| {
-                let bound = |method: &str| {
-                    leaves.iter().find(|leaf| leaf.verb.as_deref() == verb && *leaf.method == *method)
-                };
-                bound(method).or_else(|| bound(get)).or_else(|| bound("*")).map(|leaf| leaf.route)
+                let bound = |method| leaves.iter().find(|leaf| leaf.verb == verb && leaf.method == method);
+                methods.into_iter().find_map(bound).map(|leaf| leaf.route)
             });
             found.map(|route| (route, path.unwrap_or_default()))
         })
@@ -100,8 +140,8 @@ impl Trie {
         let mut methods = Vec::new();
         for (path, verb) in self.readings(path) {
             self.walk(0, path, &mut |leaves| -> Option<()> {
-                let bound = leaves.iter().filter(|leaf| leaf.verb.as_deref() == verb);
-                methods.extend(bound.map(|leaf| &*leaf.method));
+                let bound = leaves.iter().filter(|leaf| leaf.verb == verb);
+                methods.extend(bound.map(|leaf| self.methods.text(leaf.method)));
                 None
             });
         }
@@ -114,20 +154,18 @@ impl Trie {
     }
 
     /// How a path can be read: with a verb some template has, then as it is. `None` for the path `/`.
-    fn readings<'p>(&self, path: &'p str) -> impl Iterator<Item = (Option<&'p str>, Option<&'p str>)> {
+    fn readings<'p>(&self, path: &'p str) -> impl Iterator<Item = (Option<&'p str>, Option<Name>)> + use<'p> {
         let trimmed = path.strip_prefix('/').map(|path| path.trim_end_matches('/'));
-        let split = |path: &'p str| {
-            let (head, verb) = path.rsplit_once(':')?;
-            (!verb.contains('/') && (self.any_verb || self.verbs.contains(verb))).then_some((head, verb))
-        };
-        let may_have_verb = self.any_verb || !self.verbs.is_empty();
-        let with_verb = trimmed.filter(|_| may_have_verb).and_then(split);
+        let with_verb = trimmed.and_then(split_verb).and_then(|(path, verb)| match self.verbs.find(verb) {
+            None if self.any_verb => Some((path, UNKNOWN)),
+            known => Some((path, known?)),
+        });
         let trimmed = trimmed.filter(|_| !(self.any_verb && with_verb.is_some()));
         let some = |path: &'p str| Some(path).filter(|path| !path.is_empty());
         with_verb
             .map(|(path, verb)| (some(path), Some(verb)))
             .into_iter()
-            .chain(trimmed.map(|path| (some(path), None)))
+            .chain(trimmed.map(move |path| (some(path), None)))
     }
 
     /// Visits the templates that describe `path`, most specific first, until `visit` gives something.
@@ -143,8 +181,8 @@ impl Trie {
             let found = found.or_else(|| node.after_rest.and_then(|child| self.walk(child, None, visit)));
             return found.or_else(|| visit(&node.rests));
         };
-        let (segment, rest) = split_segment(path);
-        if let Some(child) = node.literal(segment)
+        let Split { segment, is_escaped, rest } = split_segment(path);
+        if let Some(child) = node.literal(segment, is_escaped)
             && let Some(found) = self.walk(child, rest, visit)
         {
             return Some(found);
@@ -172,23 +210,43 @@ impl Trie {
     }
 }
 
+/// What stands before the last colon, if that is in the last segment, and what behind it.
+///
+/// From the end, so that a path without one is not read farther than its last slash.
+fn split_verb(path: &str) -> Option<(&str, &str)> {
+    let at = path.bytes().rposition(|byte| matches!(byte, b':' | b'/'))?;
+    (path.as_bytes()[at] == b':').then(|| (&path[..at], &path[at + 1..]))
+}
+
+/// A path by its first slash.
+struct Split<'p> {
+    segment: &'p str,
+    is_escaped: bool,
+    rest: Option<&'p str>,
+}
+
 /// The first segment, and what comes behind its slash.
 ///
 /// Segments are so short that looking at each byte is quicker than what `split_once` sets up to look at many at a time.
 #[inline]
-fn split_segment(path: &str) -> (&str, Option<&str>) {
-    match path.bytes().position(|byte| byte == b'/') {
-        Some(end) => (&path[..end], Some(&path[end + 1..])),
-        None => (path, None),
+fn split_segment(path: &str) -> Split<'_> {
+    let mut is_escaped = false;
+    for (at, byte) in path.bytes().enumerate() {
+        match byte {
+            b'/' => return Split { segment: &path[..at], is_escaped, rest: Some(&path[at + 1..]) },
+            b'%' => is_escaped = true,
+            _ => {}
+        }
     }
+    Split { segment: path, is_escaped, rest: None }
 }
 
 impl Node {
-    fn literal(&self, segment: &str) -> Option<usize> {
+    fn literal(&self, segment: &str, is_escaped: bool) -> Option<usize> {
         if self.literals.is_empty() {
             return None;
         }
-        if !segment.bytes().any(|byte| byte == b'%') {
+        if !is_escaped {
             return self.literals.get(segment.as_bytes()).copied();
         }
         // Escaped text is rare: compare it with each child rather than decode it into memory.
