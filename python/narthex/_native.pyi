@@ -158,7 +158,7 @@ def builtin_descriptors() -> bytes:
 def elsewhere(
     config: Config, services: Sequence[str], descriptor_set: bytes
 ) -> tuple[list[str], bytes, list[tuple[str, str, str]]]:
-    """These services and those of upstreams, a FileDescriptorSet of them all, and all problems; upstreams are asked once."""
+    """The services of upstreams and of files, a FileDescriptorSet of them and these, and all problems; upstreams are asked once."""
 
 def routes(
     config: Config, services: Sequence[str], descriptor_set: bytes

@@ -8,12 +8,11 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import narthex
-from narthex import config, standard_streams, transcoding, upstream
+from narthex import config, described, standard_streams, transcoding, upstream
 from narthex.exceptions import Problem, StartupError, report
 from narthex.quantity import format_size
 
@@ -117,17 +116,18 @@ def _collect(options: config.Options, problems: list[Problem]) -> "tuple[list[st
         asyncio.set_event_loop(runner.get_loop())
         loaded = startup.load(options, runner)
         asyncio.set_event_loop(None)
-    collected = descriptors.collect(loaded.registrar.services)
+    registered = list(loaded.registrar.services)
+    collected = descriptors.collect(registered)
     problems += loaded.problems
     if problems:
         raise StartupError(problems)
-    services = list(loaded.registrar.services)
-    if options.config.upstreams.targets:
-        services, joined, faults = _native.elsewhere(options.config, services, collected.file_descriptor_set)
+    if options.config.upstreams.targets or options.config.described.is_something:
+        told, joined, faults = _native.elsewhere(options.config, registered, collected.file_descriptor_set)
         if faults:
             raise StartupError(Problem(*fault) for fault in faults)
-        collected = replace(collected, file_descriptor_set=joined)
-    return services, collected
+        missing = tuple(service for service in collected.missing if service not in told)
+        return list(dict.fromkeys((*registered, *told))), descriptors.Collected(joined, missing)
+    return registered, collected
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
@@ -175,6 +175,7 @@ def _parser() -> argparse.ArgumentParser:
     for add in (
         _add_what,
         upstream.add_options,
+        described.add_options,
         _add_where,
         _add_translation,
         transcoding.add_options,
@@ -194,12 +195,14 @@ def _parser() -> argparse.ArgumentParser:
     routes.set_defaults(command=_routes)
     _add_what(routes)
     upstream.add_options(routes)
+    described.add_options(routes)
     transcoding.add_options(routes)
     descriptors = commands.add_parser(
         "descriptors",
         usage="narthex descriptors [OPTIONS] [APP]",
         help="write the descriptors of the services, as Envoy's gRPC-JSON transcoder needs them",
-        description="Writes a FileDescriptorSet with imports: the services that the callables register, and Narthex's own.\n"
+        description="Writes a FileDescriptorSet with imports: the services that the callables register, those of files, and\n"
+        "Narthex's own.\n"
         "APP is imported first, as serve does it; Django needs that. Upstreams are asked for theirs.",
         formatter_class=_Formatter,
         allow_abbrev=False,
@@ -207,6 +210,7 @@ def _parser() -> argparse.ArgumentParser:
     descriptors.set_defaults(command=_descriptors)
     _add_what(descriptors)
     upstream.add_options(descriptors)
+    described.add_options(descriptors)
     descriptors.add_argument("-o", "--output", metavar="FILE", help="write to this file [default: standard output]")
     return parser
 

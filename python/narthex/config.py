@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
-from narthex import transcoding, upstream
+from narthex import described, transcoding, upstream
 from narthex.address import LOOPBACK, parse_bind, parse_networks
+from narthex.described import Described
 from narthex.exceptions import BadValueError, Problem
 from narthex.quantity import parse_duration, parse_size
 from narthex.transcoding import Transcoding
@@ -99,6 +100,7 @@ class Config:
     http_over_grpc_from: tuple[str, ...] = LOOPBACK
     """Peers that may call AsgiService: CIDRs or ``unix``."""
     transcoding: Transcoding = field(default_factory=Transcoding)
+    described: Described = field(default_factory=Described)
     upstreams: Upstreams = field(default_factory=Upstreams)
 
 
@@ -174,6 +176,7 @@ def _config(reader: "_Reader") -> Config:
         http_over_grpc=_flag(given, "http_over_grpc", default.http_over_grpc),
         http_over_grpc_from=_trusted(reader, default.http_over_grpc_from),
         transcoding=transcoding.read(given, reader.problems),
+        described=described.read(given, reader.problems),
         upstreams=upstream.read(given, reader.problems),
     )
 
@@ -318,6 +321,9 @@ def _check_together(options: Options, given: Mapping[str, Any], problems: list[P
     if options.config.http_over_grpc and options.app is None:
         hint = "Name the application that the calls are for, or leave the option out."
         problems.append(Problem("--http-over-grpc", "there is no APP to serve", hint))
+    for option in ("descriptor_set", "proto"):
+        if given.get(option) is not None and not options.config.upstreams.targets:
+            problems.append(Problem(_spelling(option), "has no effect alone", "Add --upstream http://HOST:PORT."))
     for option in ("tls_key", "tls_client_ca"):
         if given.get(option) is not None and options.config.tls_cert is None:
             problems.append(Problem(_spelling(option), "has no effect without a certificate", "Add --tls-cert FILE."))

@@ -5,9 +5,8 @@
 """
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from narthex.exceptions import BadValueError, Problem
@@ -31,8 +30,6 @@ class Upstreams:
     """The PEM file of its private key; None: it is in the certificate's file."""
     keep_authority: bool = False
     """Upstreams see the authority that the client asked for, and not their own."""
-    descriptor_sets: tuple[tuple[str, bytes], ...] = ()
-    """Files that describe services elsewhere: name and content."""
     reflection: bool = True
     """Ask upstreams for their descriptors."""
     connect_timeout: float = 10.0
@@ -60,7 +57,6 @@ def read(given: Mapping[str, Any], problems: list[Problem]) -> Upstreams:
         problems.append(Problem(f"--upstream-authority {authority}", "is none of the choices", "Choose upstream or client."))
     if not targets:
         for name in (
-            "descriptor_set",
             "upstream_reflection",
             *_FOR_TLS,
             "upstream_authority",
@@ -81,23 +77,10 @@ def read(given: Mapping[str, Any], problems: list[Problem]) -> Upstreams:
         tls_cert=given.get("upstream_tls_cert"),
         tls_key=given.get("upstream_tls_key"),
         keep_authority=authority == "client",
-        descriptor_sets=_contents(given.get("descriptor_set") or (), problems),
         reflection=default.reflection if reflection is None else bool(reflection),
         connect_timeout=duration("upstream_connect_timeout", default.connect_timeout) or default.connect_timeout,
         ping_interval=duration("upstream_ping_interval", default.ping_interval),
     )
-
-
-def _contents(names: Sequence[str], problems: list[Problem]) -> tuple[tuple[str, bytes], ...]:
-    contents: list[tuple[str, bytes]] = []
-    for name in names:
-        try:
-            contents.append((name, Path(name).read_bytes()))
-        except OSError as error:
-            problems.append(
-                Problem(f"--descriptor-set {name}", f"cannot be read: {error.strerror}", "Name a file of protoc's.")
-            )
-    return tuple(contents)
 
 
 def _spelling(name: str, value: object = None) -> str:
@@ -127,13 +110,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--upstream-reflection",
         action=argparse.BooleanOptionalAction,
         help="ask upstreams for their descriptors, which JSON, Connect and reflection need [default: on]",
-    )
-    group.add_argument(
-        "--descriptor-set",
-        action="append",
-        metavar="FILE",
-        help="describe services of upstreams by this FileDescriptorSet, with imports, at once and without "
-        "reflection; may be repeated",
     )
     group.add_argument(
         "--upstream-tls-ca",

@@ -17,7 +17,7 @@ OPTIONS = [
     "--json-any-case-enums",
     *("--upstream", "--upstream-reflection", "--no-upstream-reflection", "--upstream-tls-ca", "--upstream-authority"),
     *("--upstream-connect-timeout", "--upstream-ping-interval", "--upstream-tls-cert", "--upstream-tls-key"),
-    "--descriptor-set",
+    *("--descriptor-set", "--proto", "--proto-path"),
 ]
 
 

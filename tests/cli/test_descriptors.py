@@ -1,5 +1,7 @@
 """``narthex descriptors``: what Envoy's transcoder needs."""
 
+from pathlib import Path
+
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool
 
@@ -38,6 +40,39 @@ def test_asgi_service_has_its_binding(descriptors):
     (service,) = (service for file in files for service in file.service if service.name == "AsgiService")
     rule = service.method[0].options.Extensions[annotations_pb2.http]
     assert (rule.custom.kind, rule.custom.path) == ("*", "/**")
+
+
+PROTOS = Path(__file__).parent.parent / "proto"
+
+
+def test_services_of_proto_files_are_in_it_with_their_annotations(descriptors):
+    from google.api import annotations_pb2
+
+    ended = descriptors("--proto", "kitchen/v1/kitchen.proto", "-I", str(PROTOS))
+    assert ended.returncode == 0, ended.stderr
+    pool = pool_of(ended.stdout)
+    for service in ("kitchen.v1.Kitchen", *BUILT_IN):
+        assert pool.FindServiceByName(service).methods
+    files = descriptor_pb2.FileDescriptorSet.FromString(ended.stdout).file
+    assert len({file.name for file in files}) == len(files)
+    (service,) = (service for file in files for service in file.service if service.name == "Kitchen")
+    assert service.method[0].options.Extensions[annotations_pb2.http].post == "/kitchen/echo"
+
+
+def test_a_file_may_describe_what_is_registered(descriptors, tmp_path):
+    (tmp_path / "nowhere.proto").write_text(
+        'syntax = "proto3"; package nowhere.v1; message M {} service Service { rpc Call(M) returns (M); }'
+    )
+    ended = descriptors("--grpc", "services:register_without_descriptor", "--proto", "nowhere.proto", "-I", str(tmp_path))
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert pool_of(ended.stdout).FindServiceByName("nowhere.v1.Service")
+
+
+def test_a_proto_file_with_a_fault(descriptors, tmp_path):
+    (tmp_path / "faulty.proto").write_text('syntax = "proto3";\nmessage M { Missing m = 1; }\n')
+    ended = descriptors("--proto", "faulty.proto", "-I", str(tmp_path), text=True)
+    assert ended.returncode == 2
+    assert "faulty.proto:2:13: name 'Missing' is not defined" in ended.stderr
 
 
 def test_output_file(descriptors, tmp_path):

@@ -1,5 +1,7 @@
 """``narthex routes``: the route table, as ``serve`` would have it."""
 
+from pathlib import Path
+
 import pytest
 
 
@@ -41,3 +43,10 @@ def test_all_problems_of_service_configs_are_told(routes, tmp_path):
     assert ended.returncode == 2
     assert "none.yaml" in ended.stderr
     assert "--json-stream xml" in ended.stderr
+
+
+def test_services_of_proto_files_have_theirs(narthex):
+    protos = Path(__file__).parent.parent / "proto"
+    ended = narthex("routes", "--proto", "kitchen/v1/kitchen.proto", "-I", str(protos))
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.splitlines()[0].split() == ["POST", "/kitchen/echo", "kitchen.v1.Kitchen.Echo"]

@@ -2,12 +2,14 @@
 
 import socket
 import time
+from pathlib import Path
 
 import grpc
 import pytest
 from google.protobuf import descriptor_pb2
 
 PATIENCE = 20.0
+PROTOS = Path(__file__).parent.parent / "proto"
 
 
 @pytest.fixture
@@ -122,6 +124,14 @@ def test_an_upstream_that_is_described_by_a_file(serve, start_upstream, free_por
             assert client.post("/web.v1.Echo/Unary", json={"text": "a"}, headers=head).json() == {"text": "a"}
 
 
+def test_an_upstream_that_is_described_by_a_proto_file(serve, start_upstream):
+    with start_upstream(with_reflection=False) as upstream:
+        described = ("--proto", "web/v1/web.proto", "-I", str(PROTOS))
+        arguments = ("--upstream", upstream.url, "--no-upstream-reflection", *described)
+        with serve(*arguments) as server, server.client() as client:
+            assert client.post("/web.v1.Echo/Unary", json={"text": "a"}).json() == {"text": "a"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
@@ -146,6 +156,13 @@ def test_an_upstream_that_is_described_by_a_file(serve, start_upstream, free_por
         ),
         (["--upstream", "http://a", "--descriptor-set", "nowhere"], "--descriptor-set nowhere: cannot be read"),
         (["--upstream", "http://a", "--descriptor-set", __file__], "test_start.py: these bytes are no"),
+        (["translated:app", "--proto", "web/v1/web.proto"], "--proto: has no effect alone"),
+        (["--upstream", "http://a", "--proto-path", "."], "--proto-path: has no effect alone"),
+        (["--upstream", "http://a", "--proto", "a.proto", "-I", "nowhere"], "--proto-path nowhere: is not a folder"),
+        (
+            ["--upstream", "http://a", "--proto", "nowhere.proto"],
+            "nowhere.proto: file 'nowhere.proto' is not in any include path",
+        ),
         (["--upstream", "http://a", "--upstream-connect-timeout", "soon"], "--upstream-connect-timeout soon:"),
     ],
 )

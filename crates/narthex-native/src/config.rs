@@ -9,6 +9,7 @@ use narthex_edge::{Bind, Origins};
 use narthex_wire::Trusted;
 use pyo3::prelude::*;
 
+use crate::described::Described;
 use crate::tls::{Files, IdentityFiles};
 use crate::transcoding::Transcoding;
 use crate::upstreams::Upstreams;
@@ -52,6 +53,7 @@ pub(crate) struct Config {
     http_over_grpc: bool,
     http_over_grpc_from: Vec<String>,
     pub(crate) transcoding: Transcoding,
+    pub(crate) described: Described,
     pub(crate) upstreams: Upstreams,
 }
 

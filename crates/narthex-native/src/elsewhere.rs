@@ -16,28 +16,24 @@ use crate::discovery::keep_those_there;
 /// How long all of them have to tell.
 const TIME: Duration = Duration::from_secs(10);
 
-/// The services that are here and elsewhere, and a serialized `FileDescriptorSet` of them all. What is wrong is the last list.
+/// The services that upstreams and files tell of, and a serialized `FileDescriptorSet` of them and of those that are here. What is
+/// wrong is the last list.
 #[pyfunction]
 #[expect(clippy::needless_pass_by_value, reason = "what Python gives is extracted by value")]
 pub(crate) fn elsewhere(
     py: Python<'_>,
     config: Config,
-    mut services: Vec<String>,
+    services: Vec<String>,
     descriptor_set: &[u8],
 ) -> PyResult<(Vec<String>, Vec<u8>, Vec<Problem>)> {
     let mut problems = Vec::new();
     let reactor = Reactor::new()?;
     let (directory, upstreams) = config.upstreams.directory(&reactor, &services, &mut problems);
-    let mut told = config.upstreams.described(&directory, &mut problems);
-    if config.upstreams.reflection && problems.is_empty() {
+    let mut told = config.described.read_for(&directory, &mut problems);
+    if config.upstreams.reflection && !upstreams.is_empty() && problems.is_empty() {
         told.extend(py.detach(|| ask(&reactor, &directory, &upstreams, &mut problems)));
     }
     reactor.close();
-    for name in told.iter().flat_map(|told| &told.services) {
-        if !services.contains(name) {
-            services.push(name.clone());
-        }
-    }
     let sets = [descriptor_set].into_iter().chain(told.iter().map(|told| &*told.descriptor_set));
     let joined = join_descriptor_sets(sets).unwrap_or_else(|error| {
         problems.extend(error.problems().iter().map(|problem| {
@@ -46,7 +42,8 @@ pub(crate) fn elsewhere(
         }));
         Vec::new()
     });
-    Ok((services, joined, problems))
+    let names = told.into_iter().flat_map(|told| told.services).collect();
+    Ok((names, joined, problems))
 }
 
 /// Asks all upstreams at once.

@@ -7,6 +7,7 @@ mod allocator;
 mod blueprint;
 mod config;
 mod current;
+mod described;
 mod discovery;
 mod elsewhere;
 mod exposure;

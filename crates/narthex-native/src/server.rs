@@ -138,7 +138,7 @@ impl Server {
         let mut problems = Vec::new();
         let forwarded_from = self.config.forwarded_from(&mut problems);
         let (blueprint, upstreams) = self.blueprint(py, &mut problems)?;
-        let described = self.config.upstreams.described(&blueprint.directory, &mut problems);
+        let described = self.config.described.read_for(&blueprint.directory, &mut problems);
         let discovery = Discovery::new(Arc::new(blueprint), &self.state, upstreams, described);
         let parts = discovery.parts(&mut problems);
         let sockets = self.bind(&mut problems);

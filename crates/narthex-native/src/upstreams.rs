@@ -4,9 +4,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::PathBuf;
 
-use narthex_protojson::Pool;
 use narthex_reactor::Reactor;
-use narthex_services::Discovered;
 use narthex_upstream::{Address, AddressError, Directory, Options, Trust, TrustError, Upstream};
 use narthex_wire::Selector;
 use pyo3::prelude::*;
@@ -24,8 +22,6 @@ pub(crate) struct Upstreams {
     tls_cert: Option<PathBuf>,
     tls_key: Option<PathBuf>,
     keep_authority: bool,
-    /// Names of files, and the serialized `FileDescriptorSet` in each.
-    descriptor_sets: Vec<(String, Vec<u8>)>,
     pub(crate) reflection: bool,
     connect_timeout: f64,
     ping_interval: Option<f64>,
@@ -80,30 +76,6 @@ impl Upstreams {
             }
         }
         (directory, made)
-    }
-
-    /// What the files say of services that are elsewhere.
-    pub(crate) fn described(&self, directory: &Directory, problems: &mut Vec<Problem>) -> Vec<Discovered> {
-        let mut described = Vec::new();
-        for (name, set) in &self.descriptor_sets {
-            match Pool::from_file_descriptor_set(set) {
-                Ok(pool) => {
-                    let names = pool.services().map(|service| service.full_name().to_owned());
-                    let services =
-                        names.filter(|name| directory.find(&format!("/{name}/")).is_some()).collect();
-                    described.push(Discovered { services, descriptor_set: set.clone() });
-                }
-                Err(error) => {
-                    let hint = "write it by protoc --include_imports --descriptor_set_out=FILE";
-                    let all = error.problems().iter().map(|problem| {
-                        let place = format!("--descriptor-set {name} {}", problem.file);
-                        (place.trim_end().to_owned(), problem.message.clone(), hint.to_owned())
-                    });
-                    problems.extend(all);
-                }
-            }
-        }
-        described
     }
 
     fn addresses(&self, problems: &mut Vec<Problem>) -> Vec<(&str, Address)> {
@@ -212,7 +184,6 @@ mod tests {
             tls_cert: None,
             tls_key: None,
             keep_authority: false,
-            descriptor_sets: Vec::new(),
             reflection: true,
             connect_timeout: 1.0,
             ping_interval: None,

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from narthex.exceptions import Problem, StartupError
+
 # Files of these packages are left out unless a registered service needs them: Narthex has its own, and a program that
 # merely imported a client of theirs would bring the same names from a file of another name.
 _BUILT_IN: Final = ("grpc.health.v1", "grpc.reflection.v1", "grpc.reflection.v1alpha", "narthex.asgi.v1")
@@ -56,7 +58,11 @@ def merge(collected: bytes, builtin: bytes) -> bytes:
     """The set with those files of ``builtin`` added that define nothing it has already."""
     if not collected:  # Protobuf need not be installed then. Readers take a file that is in a set twice.
         return builtin
-    from google.protobuf import descriptor_pb2
+    try:
+        from google.protobuf import descriptor_pb2
+    except ImportError as error:
+        problem = Problem("protobuf", "is not installed, which puts descriptors together", "pip install 'narthex[grpc]'")
+        raise StartupError([problem]) from error
 
     ours: Any = descriptor_pb2.FileDescriptorSet.FromString(collected)
     names = {file.name for file in ours.file}
