@@ -153,7 +153,7 @@ lint-rust: $(VENV)/.build $(TOOLS)/bin/cargo-deny ## rustfmt, clippy, rustdoc an
 	cargo fmt --all --check
 	cargo fmt --manifest-path examples/tonic-json/Cargo.toml --check
 	cargo fmt --manifest-path bench/tonic/Cargo.toml --check
-	$(RUST_ENV) cargo clippy --workspace --all-targets --locked -- -D warnings
+	$(RUST_ENV) cargo clippy --workspace --all-targets --features narthex-fuzz/targets --locked -- -D warnings
 	$(RUST_ENV) RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --workspace --no-deps --locked --quiet
 	$(TOOLS)/bin/cargo-deny --locked check bans licenses sources
 
