@@ -20,6 +20,7 @@ __all__ = [
     "builtin_descriptors",
     "init_logging",
     "keep_freed_memory",
+    "openapi",
     "routes",
 ]
 
@@ -159,6 +160,9 @@ def elsewhere(
     config: Config, services: Sequence[str], descriptor_set: bytes
 ) -> tuple[list[str], bytes, list[tuple[str, str, str]]]:
     """The services of upstreams and of files, a FileDescriptorSet of them and these, and all problems; upstreams are asked once."""
+
+def openapi(config: Config, services: Sequence[str], descriptor_set: bytes) -> tuple[str, list[tuple[str, str, str]]]:
+    """The OpenAPI document of these services as JSON, empty where there are problems, and all of these."""
 
 def routes(
     config: Config, services: Sequence[str], descriptor_set: bytes

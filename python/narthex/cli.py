@@ -1,4 +1,4 @@
-"""The command line: ``narthex serve``, ``narthex routes`` and ``narthex descriptors``.
+"""The command line: ``narthex serve``, ``narthex routes``, ``narthex openapi`` and ``narthex descriptors``.
 
 Only how options are spelled and explained is here. What their values mean is ``narthex.config``'s, so that every bad one is
 reported together with all else that keeps the server from starting; argparse itself stops at an option it does not know.
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import narthex
-from narthex import config, described, standard_streams, transcoding, upstream
+from narthex import config, described, openapi, standard_streams, transcoding, upstream
 from narthex.exceptions import Problem, StartupError, report
 from narthex.quantity import format_size
 
@@ -103,6 +103,19 @@ def _routes(given: dict[str, object]) -> int:
     return 0
 
 
+def _openapi(given: dict[str, object]) -> int:
+    options, problems = config.parse(given, complete=False)
+    services, collected = _collect(options, problems)
+
+    from narthex import _native
+
+    document, faults = _native.openapi(options.config, services, collected.file_descriptor_set)
+    if faults:
+        raise StartupError(Problem(*fault) for fault in faults)
+    sys.stdout.write(document + "\n")
+    return 0
+
+
 def _collect(options: config.Options, problems: list[Problem]) -> "tuple[list[str], Collected]":
     """Loads what would be served: the names of its services, here and elsewhere, and their descriptors.
 
@@ -179,6 +192,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_where,
         _add_translation,
         transcoding.add_options,
+        openapi.add_serving_options,
         _add_limits,
         _add_logging,
     ):
@@ -197,6 +211,21 @@ def _parser() -> argparse.ArgumentParser:
     upstream.add_options(routes)
     described.add_options(routes)
     transcoding.add_options(routes)
+    document = commands.add_parser(
+        "openapi",
+        usage="narthex openapi [OPTIONS] [APP]",
+        help="print the OpenAPI 3.1 document of the JSON API",
+        description="Prints the document that serve --openapi would serve: one operation a route.\n"
+        "APP is imported first, as serve does it; Django needs that. Upstreams are asked for their descriptors.",
+        formatter_class=_Formatter,
+        allow_abbrev=False,
+    )
+    document.set_defaults(command=_openapi)
+    _add_what(document)
+    upstream.add_options(document)
+    described.add_options(document)
+    transcoding.add_options(document)
+    openapi.add_options(document)
     descriptors = commands.add_parser(
         "descriptors",
         usage="narthex descriptors [OPTIONS] [APP]",

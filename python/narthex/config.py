@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
-from narthex import described, transcoding, upstream
+from narthex import described, openapi, transcoding, upstream
 from narthex.address import LOOPBACK, parse_bind, parse_networks
 from narthex.described import Described
 from narthex.exceptions import BadValueError, Problem
+from narthex.openapi import OpenApi
 from narthex.quantity import parse_duration, parse_size
 from narthex.transcoding import Transcoding
 from narthex.upstream import Upstreams
@@ -101,6 +102,7 @@ class Config:
     """Peers that may call AsgiService: CIDRs or ``unix``."""
     transcoding: Transcoding = field(default_factory=Transcoding)
     described: Described = field(default_factory=Described)
+    openapi: OpenApi = field(default_factory=OpenApi)
     upstreams: Upstreams = field(default_factory=Upstreams)
 
 
@@ -177,6 +179,7 @@ def _config(reader: "_Reader") -> Config:
         http_over_grpc_from=_trusted(reader, default.http_over_grpc_from),
         transcoding=transcoding.read(given, reader.problems),
         described=described.read(given, reader.problems),
+        openapi=openapi.read(given, reader.problems),
         upstreams=upstream.read(given, reader.problems),
     )
 

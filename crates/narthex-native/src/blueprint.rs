@@ -59,6 +59,7 @@ impl Blueprint {
         let http_over_grpc =
             config.http_over_grpc_from(problems).map(|trust| (trust, config.max_message_body()));
         let schema = schema?;
+        let openapi = config.openapi.layer(&schema.pool, &schema.routes, config, problems);
         let cardinalities = elsewhere.iter().map(|(path, is_unary)| (path.as_str(), *is_unary));
         Some(Parts {
             pool: schema.pool.clone(),
@@ -70,6 +71,7 @@ impl Blueprint {
                 config.grpc_max_message,
             ),
             grpc_json: GrpcJsonLayer::new(schema.messages(), config.grpc_max_message),
+            openapi,
             routes: Arc::new(schema.routes),
             transcode: config.transcoding.options(config.api_prefixes.clone(), config.max_message_body()),
             methods: paths

@@ -10,6 +10,7 @@ use narthex_wire::Trusted;
 use pyo3::prelude::*;
 
 use crate::described::Described;
+use crate::openapi::OpenApi;
 use crate::tls::{Files, IdentityFiles};
 use crate::transcoding::Transcoding;
 use crate::upstreams::Upstreams;
@@ -54,6 +55,7 @@ pub(crate) struct Config {
     http_over_grpc_from: Vec<String>,
     pub(crate) transcoding: Transcoding,
     pub(crate) described: Described,
+    pub(crate) openapi: OpenApi,
     pub(crate) upstreams: Upstreams,
 }
 

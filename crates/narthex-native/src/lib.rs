@@ -12,6 +12,7 @@ mod discovery;
 mod elsewhere;
 mod exposure;
 mod logging;
+mod openapi;
 mod schema;
 mod server;
 mod shutdown;
@@ -43,6 +44,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(logging::init_logging, module)?)?;
     module.add_function(wrap_pyfunction!(stack::builtin_descriptors, module)?)?;
     module.add_function(wrap_pyfunction!(schema::routes, module)?)?;
+    module.add_function(wrap_pyfunction!(openapi::openapi, module)?)?;
     module.add_function(wrap_pyfunction!(elsewhere::elsewhere, module)?)?;
     Ok(())
 }

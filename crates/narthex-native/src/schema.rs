@@ -143,6 +143,26 @@ fn route_table(
         .ok()
 }
 
+/// The routes that these services would have, with the pool they are of.
+pub(crate) fn table(
+    config: &Config,
+    services: &[String],
+    descriptor_set: &[u8],
+    problems: &mut Vec<Problem>,
+) -> Option<(Pool, RouteTable)> {
+    let pool = read_pool(descriptor_set, problems)?;
+    let known = services.iter().filter_map(|name| pool.service(name));
+    let paths: Vec<String> =
+        known.flat_map(|service| service.methods().map(|method| method.path()).collect::<Vec<_>>()).collect();
+    let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+    let and_unknown = config.upstreams.has_default();
+    let registered = Registered { paths: &paths, services, and_unknown };
+    let exposure = Exposure::read(&config.expose, &registered, problems);
+    let rules = rules(&pool, &exposure, config, problems);
+    let table = route_table(&pool, services, &rules, problems)?;
+    Some((pool, table))
+}
+
 /// The route table of these services: HTTP method, template, method and which of its bindings. What is wrong is the second list.
 #[pyfunction]
 #[expect(clippy::needless_pass_by_value, reason = "what Python gives is extracted by value")]
@@ -152,19 +172,8 @@ pub(crate) fn routes(
     descriptor_set: &[u8],
 ) -> (Vec<(String, String, String)>, Vec<Problem>) {
     let mut problems = Vec::new();
-    let table = read_pool(descriptor_set, &mut problems).and_then(|pool| {
-        let known = services.iter().filter_map(|name| pool.service(name));
-        let paths: Vec<String> = known
-            .flat_map(|service| service.methods().map(|method| method.path()).collect::<Vec<_>>())
-            .collect();
-        let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
-        let and_unknown = config.upstreams.has_default();
-        let registered = Registered { paths: &paths, services: &services, and_unknown };
-        let exposure = Exposure::read(&config.expose, &registered, &mut problems);
-        let rules = rules(&pool, &exposure, &config, &mut problems);
-        route_table(&pool, &services, &rules, &mut problems)
-    });
-    let routes = table.iter().flat_map(RouteTable::routes);
+    let table = table(&config, &services, descriptor_set, &mut problems);
+    let routes = table.iter().flat_map(|(_, table)| table.routes());
     let rows = routes
         .map(|route| (route.http_method().to_owned(), route.template().to_string(), route.place().to_owned()))
         .collect();

@@ -15,6 +15,7 @@ use narthex_edge::{
 use narthex_grpc_json::GrpcJsonLayer;
 use narthex_grpc_web::GrpcWebLayer;
 use narthex_http_over_grpc::HttpOverGrpcLayer;
+use narthex_openapi::OpenApiLayer;
 use narthex_protojson::Pool;
 use narthex_reactor::Reactor;
 use narthex_servicer::Servicer;
@@ -43,6 +44,8 @@ pub(crate) struct Parts {
     pub(crate) grpc_web: Exposed,
     pub(crate) connect: ConnectLayer,
     pub(crate) grpc_json: GrpcJsonLayer,
+    /// The description of the routes, if it is served.
+    pub(crate) openapi: Option<OpenApiLayer>,
     pub(crate) routes: Arc<RouteTable>,
     pub(crate) transcode: narthex_transcode::Options,
     pub(crate) services: Services,
@@ -87,10 +90,17 @@ pub(crate) fn build(
     let stack = GrpcWebLayer::new(parts.grpc_web).layer(stack);
     // What gRPC does not show; the translators have lists of their own.
     let stack = option_layer((!parts.grpc.is_all()).then(|| HideLayer::new(parts.grpc))).layer(stack);
+    // The description of the JSON API has a path of its own.
+    let openapi = parts.openapi;
+    let stack = option_layer(openapi.clone()).layer(stack);
     // Pages of other origins, at the paths that the translators own; the application's are its own business.
     let cors = parts.cors.map(|origins| {
         let methods = parts.methods;
-        CorsLayer::new(origins, move |path| methods.contains(path) || transcode.owns(path))
+        CorsLayer::new(origins, move |path| {
+            methods.contains(path)
+                || transcode.owns(path)
+                || openapi.as_ref().is_some_and(|openapi| openapi.owns(path))
+        })
     });
     let stack = option_layer(cors).layer(stack);
     // A panic anywhere below is a 500 and a logged bug, never the end of the process.

@@ -152,6 +152,21 @@ impl Field {
         Kind::of(self.table().kind, &self.parent.tables)
     }
 
+    /// The full name of the enum that it holds, if it holds one.
+    pub fn enum_name(&self) -> Option<&str> {
+        match self.table().kind {
+            Type::Enum(id) => Some(&self.tables().enumeration(id).full_name),
+            _ => None,
+        }
+    }
+
+    /// The name of the oneof that it is in; a field that is `optional` is in none.
+    pub fn oneof(&self) -> Option<&str> {
+        let name = self.parent.table().oneof_name(self.table().oneof?);
+        // protoc puts a field that is optional into a oneof of its own, whose name is the field's after an underscore.
+        (name.strip_prefix('_') != Some(self.name())).then_some(name)
+    }
+
     /// Whether it is repeated and no map.
     pub fn is_list(&self) -> bool {
         matches!(self.table().shape, Shape::List { .. })

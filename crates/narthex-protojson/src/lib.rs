@@ -16,6 +16,7 @@
 
 mod bits;
 mod builtin;
+mod declared;
 mod editions;
 mod error;
 mod handle;
@@ -31,6 +32,7 @@ mod wkt;
 mod write;
 
 pub use builtin::BUILTIN_DESCRIPTOR_SET;
+pub use declared::{Behavior, Declarations};
 pub use error::{PoolError, PoolProblem, ReadError, TextError, WriteError};
 pub use handle::{Field, Kind, Message, Method, Service};
 pub use http_rule::{Custom, HttpRule, Pattern};

@@ -50,6 +50,7 @@ pub use layer::TranscodeLayer;
 pub use narthex_protojson::{HttpRule, Pattern, Pool, ReadOptions, WriteOptions};
 pub use options::{Options, Unescape, UnknownQuery};
 pub use route::{Match, Route, RouteTable};
+pub use rule::{BodyField, Capture, RequestBody, ResponseBody};
 pub use schema::Rules;
 pub use service::{ResponseFuture, Transcode};
 pub use service_config::{ServiceConfigError, service_config};

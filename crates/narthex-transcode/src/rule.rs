@@ -19,9 +19,9 @@ pub(crate) struct Binding {
     pub(crate) response: ResponseBody,
 }
 
-/// A variable with the field it sets.
+/// A variable of a template with the field it sets.
 #[derive(Debug, Clone)]
-pub(crate) struct Capture {
+pub struct Capture {
     /// As the template spells it.
     pub(crate) name: String,
     pub(crate) fields: Vec<Field>,
@@ -29,6 +29,13 @@ pub(crate) struct Capture {
     pub(crate) end: Edge,
     /// It may span several segments: some escapes stay as they are.
     pub(crate) multi: bool,
+}
+
+impl Capture {
+    /// The fields that lead to what it sets, which is the last one.
+    pub fn fields(&self) -> &[Field] {
+        &self.fields
+    }
 }
 
 /// A place between the segments of a path. What comes after a `**` is known only from the end.
@@ -42,7 +49,7 @@ pub(crate) enum Edge {
 
 /// What the HTTP body is to the request message.
 #[derive(Debug, Clone)]
-pub(crate) enum RequestBody {
+pub enum RequestBody {
     /// There is none; one that comes is not read.
     None,
     /// The message as JSON.
@@ -57,18 +64,23 @@ pub(crate) enum RequestBody {
 
 /// The field that a body is.
 #[derive(Debug, Clone)]
-pub(crate) struct BodyField {
+pub struct BodyField {
     /// The messages that lead to it; none, but where rules are read as Envoy reads them.
-    pub(crate) parents: Vec<Field>,
-    pub(crate) field: Field,
+    pub parents: Vec<Field>,
+    /// The field itself.
+    pub field: Field,
 }
 
 /// What of the response message the HTTP body is.
 #[derive(Debug, Clone)]
-pub(crate) enum ResponseBody {
+pub enum ResponseBody {
+    /// The message as JSON.
     Whole(Message),
+    /// One field as JSON.
     Field(Field),
+    /// The message is a google.api.HttpBody: its bytes as they are.
     Raw,
+    /// The field is a google.api.HttpBody.
     RawField(Field),
 }
 

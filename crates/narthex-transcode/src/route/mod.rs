@@ -85,6 +85,41 @@ impl Route {
         &self.template
     }
 
+    /// The variables of the template, in its order.
+    pub fn captures(&self) -> &[Capture] {
+        &self.captures
+    }
+
+    /// The request message.
+    pub fn input(&self) -> &narthex_protojson::Message {
+        &self.input
+    }
+
+    /// What the HTTP body of a request is.
+    pub fn request_body(&self) -> &RequestBody {
+        &self.body
+    }
+
+    /// What the HTTP body of a response is.
+    pub fn response_body(&self) -> &ResponseBody {
+        &self.response
+    }
+
+    /// Whether a request holds a stream of messages.
+    pub fn client_streams(&self) -> bool {
+        self.client_streams
+    }
+
+    /// Whether a response holds a stream of messages.
+    pub fn server_streams(&self) -> bool {
+        self.server_streams
+    }
+
+    /// Whether it is the method's own path, bound without a rule.
+    pub fn is_auto(&self) -> bool {
+        self.is_auto
+    }
+
     /// The path of the gRPC method (`/shop.v1.ShopService/GetBook`).
     pub fn target(&self) -> &Uri {
         &self.target

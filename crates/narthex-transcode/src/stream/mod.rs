@@ -28,7 +28,8 @@ pub enum StreamFormat {
 }
 
 impl StreamFormat {
-    const ALL: [Self; 4] = [Self::Array, Self::NewlineDelimited, Self::Sequence, Self::ServerSentEvents];
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Array, Self::NewlineDelimited, Self::Sequence, Self::ServerSentEvents];
 
     /// The content type.
     pub const fn media_type(self) -> &'static str {

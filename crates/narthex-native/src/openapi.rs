@@ -1,0 +1,69 @@
+//! `narthex.openapi.OpenApi`: what is described, and where that is served.
+
+use narthex_openapi::{Base, OpenApiLayer, document};
+use narthex_protojson::Pool;
+use narthex_transcode::RouteTable;
+use pyo3::prelude::*;
+
+use crate::config::{Config, Problem};
+use crate::schema;
+
+/// `narthex.openapi.OpenApi`; Python has read the file.
+#[derive(Debug, FromPyObject)]
+pub(crate) struct OpenApi {
+    path: Option<String>,
+    base: Option<(String, String)>,
+    own_paths: bool,
+}
+
+impl OpenApi {
+    /// The layer that serves the document; `None` if it is not served.
+    pub(crate) fn layer(
+        &self,
+        pool: &Pool,
+        routes: &RouteTable,
+        config: &Config,
+        problems: &mut Vec<Problem>,
+    ) -> Option<OpenApiLayer> {
+        let path = self.path.clone()?;
+        Some(OpenApiLayer::new(path, self.document(pool, routes, config, problems)?))
+    }
+
+    fn document(
+        &self,
+        pool: &Pool,
+        routes: &RouteTable,
+        config: &Config,
+        problems: &mut Vec<Problem>,
+    ) -> Option<String> {
+        let base = self.base(problems)?;
+        let options = config.transcoding.options(Vec::new(), config.max_message_body());
+        Some(document(pool, routes, &options, self.own_paths, &base))
+    }
+
+    fn base(&self, problems: &mut Vec<Problem>) -> Option<Base> {
+        let Some((name, text)) = &self.base else { return Some(Base::default()) };
+        Base::parse(text)
+            .map_err(|error| {
+                let hint =
+                    "write info:, servers:, security: and components: securitySchemes: as OpenAPI has them";
+                problems.push((format!("--openapi-base {name}"), error.to_string(), hint.to_owned()));
+            })
+            .ok()
+    }
+}
+
+/// The OpenAPI document of these services, and all problems; it is empty if there are any.
+#[pyfunction]
+#[expect(clippy::needless_pass_by_value, reason = "what Python gives is extracted by value")]
+pub(crate) fn openapi(
+    config: Config,
+    services: Vec<String>,
+    descriptor_set: &[u8],
+) -> (String, Vec<Problem>) {
+    let mut problems = Vec::new();
+    let table = schema::table(&config, &services, descriptor_set, &mut problems);
+    let document =
+        table.and_then(|(pool, table)| config.openapi.document(&pool, &table, &config, &mut problems));
+    (document.unwrap_or_default(), problems)
+}

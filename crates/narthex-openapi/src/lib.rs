@@ -1,0 +1,21 @@
+//! OpenAPI 3.1 of what the transcoder serves: a route table and its descriptors in, a document out.
+//!
+//! [`document`] describes the routes as the transcoder answers them: ProtoJSON's shapes, streams by media type, and errors that
+//! are google.rpc.Status. What descriptors cannot say (title, servers, security) comes from a [`Base`] that the user writes in
+//! OpenAPI's own words. [`OpenApiLayer`] serves it.
+//!
+//! Not here: what routes there are, which narthex-transcode decides, and how JSON is read, which is narthex-protojson's.
+
+#![forbid(unsafe_code)]
+
+mod base;
+mod document;
+mod layer;
+mod operation;
+mod parameter;
+mod path;
+mod schema;
+
+pub use base::{Base, BaseError};
+pub use document::document;
+pub use layer::{OpenApi, OpenApiLayer};

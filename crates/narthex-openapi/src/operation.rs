@@ -1,0 +1,181 @@
+//! One route as an operation.
+
+use narthex_protojson::{Behavior, Field, Kind, Message};
+use narthex_transcode::{BodyField, Options, RequestBody, ResponseBody, Route, StreamFormat};
+use serde_json::{Map, Value, json};
+
+use crate::parameter;
+use crate::path::Path;
+use crate::schema::Schemas;
+
+/// The operation of a route at `path`; `status` is the schema of errors.
+pub(crate) fn operation(
+    route: &Route,
+    path: &Path,
+    options: &Options,
+    status: &Value,
+    schemas: &mut Schemas<'_>,
+) -> Value {
+    let (service, method) = names(route);
+    let mut operation = json!({
+        "tags": [service],
+        "responses": {
+            "200": response(route, schemas),
+            "default": {"description": "An error.", "content": {"application/json": {"schema": status}}},
+        },
+    });
+    let full_name = format!("{service}.{method}");
+    if let Some(comment) = schemas.declarations.comment(&full_name) {
+        let (summary, rest) = comment.split_once("\n\n").unwrap_or((comment, ""));
+        operation["summary"] = json!(summary.replace('\n', " "));
+        if !rest.is_empty() {
+            operation["description"] = json!(rest);
+        }
+    }
+    if schemas.declarations.is_deprecated(&full_name) {
+        operation["deprecated"] = json!(true);
+    }
+    let mut parameters = path_parameters(route, path, schemas);
+    parameters.extend(parameter::query(route, options.query_beside_body, schemas));
+    if !parameters.is_empty() {
+        operation["parameters"] = Value::Array(parameters);
+    }
+    if let Some(body) = request_body(route, schemas) {
+        operation["requestBody"] = body;
+    }
+    operation
+}
+
+/// The service and the method of a route.
+pub(crate) fn names(route: &Route) -> (&str, &str) {
+    let path = route.target().path();
+    path.trim_start_matches('/').split_once('/').unwrap_or((path, ""))
+}
+
+fn path_parameters(route: &Route, path: &Path, schemas: &mut Schemas<'_>) -> Vec<Value> {
+    let of = |parameter: &crate::path::Parameter| {
+        let field = parameter.variable.and_then(|at| route.captures()[at].fields().last());
+        let mut schema = field.map_or_else(|| json!({"type": "string"}), |field| schemas.field(field));
+        let comment = schema.as_object_mut().and_then(|schema| {
+            // Whatever it is in answers, here it is written.
+            schema.remove("readOnly");
+            schema.remove("description")
+        });
+        let comment = comment.as_ref().and_then(Value::as_str).map(str::to_owned);
+        let text: Vec<String> = comment.into_iter().chain(parameter.description.clone()).collect();
+        let mut given = json!({"name": parameter.name, "in": "path", "required": true, "schema": schema});
+        if !text.is_empty() {
+            given["description"] = json!(text.join("\n\n"));
+        }
+        given
+    };
+    path.parameters.iter().map(of).collect()
+}
+
+fn request_body(route: &Route, schemas: &mut Schemas<'_>) -> Option<Value> {
+    let (schema, forms, required) = match route.request_body() {
+        RequestBody::None => return None,
+        RequestBody::Raw | RequestBody::RawField(_) => {
+            return Some(json!({"description": "The bytes as they are.", "content": {"*/*": {}}}));
+        }
+        RequestBody::Whole(message) => {
+            let plain = message.well_known().is_none();
+            let required = message.fields().any(|field| {
+                !is_captured(route, &field)
+                    && schemas.declarations.behaves(field.full_name(), Behavior::Required)
+            });
+            (whole(route, message, schemas), plain, required)
+        }
+        RequestBody::Field(BodyField { field, .. }) => {
+            let required = schemas.declarations.behaves(field.full_name(), Behavior::Required);
+            (schemas.field(field), is_plain(field), required)
+        }
+    };
+    let mut content = Map::new();
+    if route.client_streams() {
+        streams(
+            &schema,
+            &[StreamFormat::Array, StreamFormat::NewlineDelimited, StreamFormat::Sequence],
+            &mut content,
+        );
+        content.insert(
+            "multipart/mixed".to_owned(),
+            json!({"schema": {"type": "string", "description": "A message a part."}}),
+        );
+    } else {
+        content.insert("application/json".to_owned(), json!({"schema": schema}));
+        if forms {
+            for form in ["application/x-www-form-urlencoded", "multipart/form-data"] {
+                content.insert(form.to_owned(), json!({"schema": schema}));
+            }
+        }
+        if let RequestBody::Field(BodyField { field, .. }) = route.request_body()
+            && matches!(field.kind(), Kind::Bytes)
+            && !field.is_list()
+        {
+            content.insert("application/octet-stream".to_owned(), json!({}));
+        }
+    }
+    let mut body = json!({"content": content});
+    if required {
+        body["required"] = json!(true);
+    }
+    Some(body)
+}
+
+/// The request message without the fields that the path sets.
+fn whole(route: &Route, message: &Message, schemas: &mut Schemas<'_>) -> Value {
+    if message.well_known().is_none() && message.fields().any(|field| is_captured(route, &field)) {
+        schemas.object(message, &|field| !is_captured(route, field))
+    } else {
+        schemas.message(message)
+    }
+}
+
+fn is_captured(route: &Route, field: &Field) -> bool {
+    route.captures().iter().any(|capture| capture.fields() == std::slice::from_ref(field))
+}
+
+/// Whether it is one message with fields of its own, which forms can set.
+fn is_plain(field: &Field) -> bool {
+    let single = !field.is_list() && !field.is_map();
+    single && matches!(field.kind(), Kind::Message(message) if message.well_known().is_none())
+}
+
+fn response(route: &Route, schemas: &mut Schemas<'_>) -> Value {
+    let schema = match route.response_body() {
+        ResponseBody::Raw | ResponseBody::RawField(_) => {
+            return json!({"description": "Bytes of any media type.", "content": {"*/*": {}}});
+        }
+        ResponseBody::Whole(message) => schemas.message(message),
+        ResponseBody::Field(field) => schemas.field(field),
+    };
+    let mut content = Map::new();
+    if route.server_streams() {
+        streams(&schema, &StreamFormat::ALL, &mut content);
+        return json!({"description": "A stream of messages, in the form that Accept asks for.", "content": content});
+    }
+    content.insert("application/json".to_owned(), json!({"schema": schema}));
+    json!({"description": "The answer.", "content": content})
+}
+
+/// A stream in these forms. OpenAPI 3.1 has no word for what an item of a text is: its schema is that of the text's content.
+fn streams(item: &Value, formats: &[StreamFormat], content: &mut Map<String, Value>) {
+    for format in formats {
+        let text = |description: &str| {
+            json!({
+                "type": "string", "description": description,
+                "contentMediaType": "application/json", "contentSchema": item,
+            })
+        };
+        let schema = match format {
+            StreamFormat::Array => json!({"type": "array", "items": item}),
+            StreamFormat::NewlineDelimited => text("A message a line."),
+            StreamFormat::Sequence => text("A message after each record separator (RFC 7464)."),
+            StreamFormat::ServerSentEvents => {
+                text("A message as the data of each event; an event `error` is a google.rpc.Status.")
+            }
+        };
+        content.insert(format.media_type().to_owned(), json!({"schema": schema}));
+    }
+}

@@ -1,0 +1,97 @@
+//! The fields that a query may set.
+
+use narthex_protojson::{Behavior, Field, Kind, Message, WellKnown};
+use narthex_transcode::{BodyField, Capture, RequestBody, Route};
+use serde_json::{Value, json};
+
+use crate::schema::Schemas;
+
+/// How deep messages within messages are written out as parameters; the transcoder itself takes them to any depth.
+const MAX_DEPTH: usize = 4;
+
+/// The query parameters of a route: every field that neither its path nor its body sets.
+pub(crate) fn query(route: &Route, beside_body: bool, schemas: &mut Schemas<'_>) -> Vec<Value> {
+    let body = match route.request_body() {
+        RequestBody::Raw => return Vec::new(),
+        RequestBody::Whole(_) if !beside_body => return Vec::new(),
+        RequestBody::None | RequestBody::Whole(_) => None,
+        RequestBody::Field(BodyField { parents, field })
+        | RequestBody::RawField(BodyField { parents, field }) => {
+            Some([parents.as_slice(), std::slice::from_ref(field)].concat())
+        }
+    };
+    let mut set: Vec<&[Field]> = route.captures().iter().map(Capture::fields).collect();
+    set.extend(body.as_deref());
+    let mut found = Vec::new();
+    Walk { set, schemas, found: &mut found }.message(route.input(), &mut Vec::new());
+    found
+}
+
+struct Walk<'w, 'a> {
+    /// What is set otherwise.
+    set: Vec<&'w [Field]>,
+    schemas: &'w mut Schemas<'a>,
+    found: &'w mut Vec<Value>,
+}
+
+impl Walk<'_, '_> {
+    fn message(&mut self, message: &Message, path: &mut Vec<Field>) {
+        for field in message.fields() {
+            path.push(field.clone());
+            if !self.set.contains(&path.as_slice()) {
+                self.field(&field, path);
+            }
+            path.pop();
+        }
+    }
+
+    fn field(&mut self, field: &Field, path: &mut Vec<Field>) {
+        match field.kind() {
+            _ if field.is_map() => {}
+            Kind::Message(message) if !has_text(&message) => {
+                let recursive = path.iter().any(|above| above.parent() == message);
+                let fields = message.well_known().is_none() && !field.is_list() && !recursive;
+                if fields && path.len() < MAX_DEPTH {
+                    self.message(&message, path);
+                }
+            }
+            _ => {
+                let parameter = self.parameter(field, path);
+                self.found.push(parameter);
+            }
+        }
+    }
+
+    fn parameter(&mut self, field: &Field, path: &[Field]) -> Value {
+        let names: Vec<&str> = path.iter().map(|field| self.schemas.name(field)).collect();
+        let declared = self.schemas.declarations;
+        let mut schema = self.schemas.field(field);
+        let description = schema.as_object_mut().and_then(|schema| schema.remove("description"));
+        let required = path.iter().all(|field| declared.behaves(field.full_name(), Behavior::Required));
+        let mut parameter = json!({"name": names.join("."), "in": "query", "schema": schema});
+        if let Some(description) = description {
+            parameter["description"] = description;
+        }
+        if required {
+            parameter["required"] = json!(true);
+        }
+        if declared.is_deprecated(field.full_name()) {
+            parameter["deprecated"] = json!(true);
+        }
+        parameter
+    }
+}
+
+/// Whether a value can be given as text.
+fn has_text(message: &Message) -> bool {
+    matches!(
+        message.well_known(),
+        Some(
+            WellKnown::Timestamp
+                | WellKnown::Duration
+                | WellKnown::FieldMask
+                | WellKnown::Wrapper
+                | WellKnown::Value
+        )
+    )
+}
