@@ -183,11 +183,12 @@ fmt: $(VENV)/.lint ## Format everything, and fix what the linters can
 # LIBRARY=grpc lets grpc's own server stand in for ours: what fails with both is the judge's fault.
 NODE_CLIENTS := judges/clients/node_modules
 PROTOBUF_RUNNER := judges/protojson/node_modules
+GOOGLE_APIS := judges/googleapis/node_modules
 JUDGE = @mkdir -p $(RESULTS)/judges; \
 	$(BIN)/python -m pytest judges/$(1) $(if $(LIBRARY),--library $(LIBRARY)) $(ARGS) --junitxml=$(RESULTS)/judges/$(1).xml
 
 .PHONY: judge
-judge: judge-connect judge-interop judge-clients judge-protojson judge-transcode ## Have all of the judges judge
+judge: judge-connect judge-interop judge-clients judge-protojson judge-transcode judge-googleapis ## Have all of the judges judge
 	@$(BIN)/python scripts/not_run.py $(RESULTS)/judges
 
 .PHONY: judge-connect
@@ -211,6 +212,18 @@ judge-clients: build $(VENV)/.test $(TOOLS)/judges $(TOOLS)/bin/grpcurl $(NODE_C
 judge-protojson: $(VENV)/.build $(VENV)/.test $(PROTOBUF_RUNNER) $(TOOLS)/debian-13 ## Have protobuf's own conformance suite judge the JSON codec
 	cargo build --locked -p narthex-protojson --example conformance
 	$(call JUDGE,protojson)
+
+.PHONY: judge-googleapis
+judge-googleapis: build $(VENV)/.test $(GOOGLE_APIS) ## Have Google's own APIs judge what is made of .proto files
+	cargo build --locked -p narthex-protojson --example conformance
+	$(call JUDGE,googleapis)
+
+$(GOOGLE_APIS): judges/googleapis/package.json judges/googleapis/package-lock.json
+	@if command -v npm > /dev/null; then \
+		npm ci --prefix judges/googleapis --no-audit --no-fund --ignore-scripts --loglevel=error && touch $@; \
+	else \
+		echo "There is no npm to get Google's APIs with; what they judge will be listed as not run."; \
+	fi
 
 $(PROTOBUF_RUNNER): judges/protojson/package.json judges/protojson/package-lock.json
 	@if command -v npm > /dev/null; then \
