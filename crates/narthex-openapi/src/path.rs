@@ -55,6 +55,9 @@ impl Path {
             });
             path.text.push(String::new());
         }
+        if template.segments.is_empty() {
+            path.push("/");
+        }
         if let Some(verb) = &template.verb {
             path.push(&format!(":{verb}"));
         }

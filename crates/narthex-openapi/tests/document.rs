@@ -50,6 +50,7 @@ fn templates_of_several_segments_are_written_out() {
     assert_eq!(get["description"], "By its name.");
     let expected = [("path", "shelves"), ("path", "books"), ("query", "page.size"), ("query", "binding")];
     assert_eq!(parameters(get), expected);
+    assert_eq!(document["paths"]["/"]["get"]["operationId"], "Shelves_Root");
     let watch = &document["paths"]["/v1/watch/{name}"]["get"]["parameters"][0];
     assert!(watch["description"].as_str().unwrap().contains("several segments"));
 }
