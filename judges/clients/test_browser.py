@@ -1,22 +1,17 @@
 """Chromium on the demo's page: @connectrpc/connect-web and grpc-web, from the demo's own origin and from another one."""
 
 import http.server
-import os
 import shutil
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import httpx
 import pytest
+from demos import DEMO, demo
 from served import Served
 
-ROOT = Path(__file__).parents[2]
-DEMO = ROOT / "demo"
 SCRIPT = DEMO / "shop" / "static" / "shop" / "browser.js"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -81,16 +76,12 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    folder = tmp_path_factory.mktemp("demo")
-    env = {**os.environ, "DEMO_DATA": str(folder), "NO_COLOR": "1"}
-    subprocess.run([sys.executable, DEMO / "manage.py", "setupdemo", "--empty"], check=True, env=env, stdout=subprocess.DEVNULL)
     site = Site()
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Elsewhere, site)) as elsewhere:
         threading.Thread(target=elsewhere.serve_forever, daemon=True).start()
         site.elsewhere = elsewhere.server_address[1]
         allowed = f"http://127.0.0.1:{site.elsewhere}"
-        arguments = ["config.asgi:application", "--grpc", "shop.servicers:register", "--app-dir", str(DEMO)]
-        with Served([*arguments, "--bind", "127.0.0.1:0", "--cors-origin", allowed], env=env, cwd=folder) as served:
+        with demo(tmp_path_factory.mktemp("demo"), "--cors-origin", allowed) as served:
             site.url, site.served = served.url, served
             yield site
         elsewhere.shutdown()

@@ -18,6 +18,7 @@ __all__ = [
     "Tls",
     "__version__",
     "builtin_descriptors",
+    "elsewhere",
     "init_logging",
     "keep_freed_memory",
     "openapi",
