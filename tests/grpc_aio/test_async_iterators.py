@@ -52,6 +52,22 @@ async def test_an_iterator_is_closed_at_its_end(aio_serving):
         assert numbers.closed.is_set()
 
 
+class Plain(Numbers):
+    """Says that it has ended before there is anything to await."""
+
+    def __anext__(self):
+        for number in self.numbers:
+            return asyncio.sleep(0, number)
+        raise self.raises
+
+
+async def test_an_iterator_that_ends_without_being_awaited(aio_serving):
+    numbers = Plain()
+    async with aio_serving(handler_of(numbers)) as served:
+        assert await received(served.unary_stream()) == [b"1", b"2"]
+        assert numbers.closed.is_set()
+
+
 class Wrapped:
     """An iterable, as a library makes one around what it has opened: what is closed is the iterable."""
 

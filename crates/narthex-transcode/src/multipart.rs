@@ -47,6 +47,9 @@ pub(crate) async fn bind_body(
     Ok(envelope::seal(out))
 }
 
+/// RFC 2046 5.1.1.
+const LONGEST_BOUNDARY: usize = 70;
+
 /// What stands between the parts of a multipart body of any kind.
 pub(crate) fn boundary(content_type: &[u8]) -> Result<String, Rejection> {
     let parameters = content_type.iter().position(|&byte| byte == b';').map(|at| &content_type[at..]);
@@ -54,7 +57,13 @@ pub(crate) fn boundary(content_type: &[u8]) -> Result<String, Rejection> {
     // multer knows one kind; all have the same parameter.
     let form = parameters.map(|parameters| format!("multipart/form-data{parameters}"));
     let boundary = form.and_then(|form| multer::parse_boundary(form).ok());
-    boundary.ok_or_else(|| refuse("", "the content-type names no boundary"))
+    let boundary = boundary.ok_or_else(|| refuse("", "the content-type names no boundary"))?;
+    // It is looked for with every piece that comes.
+    if (1..=LONGEST_BOUNDARY).contains(&boundary.len()) {
+        Ok(boundary)
+    } else {
+        Err(refuse("", "the boundary has to be of 1 to 70 characters"))
+    }
 }
 
 async fn bind_part(

@@ -58,8 +58,11 @@ pub(crate) async fn from_grpc(
     keep_metadata(&mut head.headers);
     add_metadata(&mut head.headers, &trailing);
     head.extensions.insert(Flow::Json);
-    let accepted = accepted
-        .filter(|_| written.is_worth_compressing() && !head.headers.contains_key(header::CONTENT_ENCODING));
+    let accepted = accepted.filter(|_| {
+        !is_without_content(head.status)
+            && written.is_worth_compressing()
+            && !head.headers.contains_key(header::CONTENT_ENCODING)
+    });
     let mut response = Response::from_parts(head, Body::empty());
     match accepted {
         Some(accepted) => put_compressed(&mut response, written, accepted),
@@ -133,11 +136,14 @@ pub(crate) fn without_body(response: Response<Body>) -> Response<Body> {
     Response::from_parts(head, Body::empty())
 }
 
+/// Whether answers of this status have no content, whatever the message says (RFC 9110 15.3.5, 15.3.6, 15.4.5).
+const fn is_without_content(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED)
+}
+
 /// Gives a response its body. How long that is the server says, which asks the body.
 fn put_body(response: &mut Response<Body>, written: Written) {
-    let status = response.status();
-    if matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED) {
-        // These have no content, whatever the message says (RFC 9110 15.3.5, 15.3.6, 15.4.5).
+    if is_without_content(response.status()) {
         response.headers_mut().remove(header::CONTENT_TYPE);
         return;
     }
@@ -154,7 +160,7 @@ fn put_compressed(response: &mut Response<Body>, mut written: Written, accepted:
     }
     put_body(response, written);
     let headers = response.headers_mut();
-    headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
     if encoding != Encoding::Identity {
         headers.insert(header::CONTENT_ENCODING, encoding.to_header());
     }

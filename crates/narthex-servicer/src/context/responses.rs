@@ -118,7 +118,13 @@ impl Responses {
 
     /// Asks for the next response.
     fn ask(&self, py: Python<'_>) -> PyResult<Stage> {
-        let next = self.iterator.bind(py).call_method0(intern!(py, "__anext__"))?;
+        let next = match self.iterator.bind(py).call_method0(intern!(py, "__anext__")) {
+            // As `async for` takes it from a method that is no coroutine.
+            Err(error) if error.is_instance_of::<PyStopAsyncIteration>(py) => {
+                return self.close_from(py, 0, None);
+            }
+            next => next?,
+        };
         Ok(Stage::Awaiting(Awaited::Response, iterated(next)?))
     }
 

@@ -6,6 +6,8 @@ mod response;
 mod source;
 mod values;
 
+use std::cmp::Reverse;
+
 use http::header::{self, HeaderMap, HeaderValue};
 use narthex_protojson::WriteOptions;
 use narthex_wire::protocol::weighted;
@@ -72,30 +74,55 @@ impl StreamFormat {
     /// The one that `Accept` likes best (RFC 9110 12.5.1); of equals the one that it names first, then the default. A client
     /// that accepts none of them gets the default.
     pub(crate) fn accepted(headers: &HeaderMap, default: Self) -> Self {
-        let named = weighted(headers, &header::ACCEPT).filter_map(|(range, _)| Self::of(range));
-        let mut best = (0, default);
-        for format in named.chain([default]).chain(Self::ALL) {
-            let weight = format.weight(headers);
-            if weight > best.0 {
-                best = (weight, format);
+        let mut wishes = Self::ALL.map(Wish::of);
+        for (at, (range, weight)) in weighted(headers, &header::ACCEPT).enumerate() {
+            for wish in &mut wishes {
+                wish.consider(range, weight, at);
             }
         }
-        best.1
+        let liked = |wish: &&Wish| (wish.weight, Reverse(wish.named_at), wish.format == default);
+        // The last of equals would win.
+        let best = wishes.iter().rev().max_by_key(liked);
+        best.filter(|wish| wish.weight > 0).map_or(default, |wish| wish.format)
     }
 
-    /// The weight that the most specific of the ranges that it is in gives it; 0 if it is in none.
-    fn weight(self, headers: &HeaderMap) -> u16 {
-        let within = |range: &[u8]| match range {
+    /// How specific a media range is that it is in.
+    fn within(self, range: &[u8]) -> Option<u8> {
+        match range {
             b"*/*" => Some(0),
             [kind @ .., b'/', b'*'] => {
                 let (own, rest) = self.media_type().as_bytes().split_at_checked(kind.len())?;
                 (own.eq_ignore_ascii_case(kind) && rest.starts_with(b"/")).then_some(1)
             }
             range => (Self::of(range) == Some(self)).then_some(2),
-        };
-        let weights = weighted(headers, &header::ACCEPT);
-        let known = weights.filter_map(|(range, weight)| Some((within(range)?, weight)));
-        known.max_by_key(|(specific, _)| *specific).map_or(0, |(_, weight)| weight)
+        }
+    }
+}
+
+/// What `Accept` says of a format, by the most specific of its ranges that it is in. The header is a stranger's and may be long:
+/// it is read once.
+struct Wish {
+    format: StreamFormat,
+    /// 0 if it is in none.
+    weight: u16,
+    specific: Option<u8>,
+    /// Where it is named itself; behind everything if it is not.
+    named_at: usize,
+}
+
+impl Wish {
+    const fn of(format: StreamFormat) -> Self {
+        Self { format, weight: 0, specific: None, named_at: usize::MAX }
+    }
+
+    fn consider(&mut self, range: &[u8], weight: u16, at: usize) {
+        let Some(specific) = self.format.within(range) else { return };
+        if specific == 2 {
+            self.named_at = self.named_at.min(at);
+        }
+        if self.specific <= Some(specific) {
+            (self.specific, self.weight) = (Some(specific), weight);
+        }
     }
 }
 

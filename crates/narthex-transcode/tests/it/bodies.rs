@@ -80,6 +80,15 @@ fn answers_are_compressed_where_asked_for() {
             json!({"id": "1", "title": long})
         );
     }
+    let mut varied = request("POST", "/api/books/1:restock", &body);
+    varied.headers_mut().insert("accept-encoding", "gzip".parse().unwrap());
+    let got = exchange(Options::default(), varied, |seen| {
+        let mut response = echo(seen);
+        response.headers_mut().insert("vary", "authorization".parse().unwrap());
+        response
+    });
+    let vary: Vec<_> = got.headers.get_all("vary").iter().collect();
+    assert_eq!(vary, ["authorization", "accept-encoding"], "the servicer's own stays");
     let got = asked("gzip;q=0, identity", &body);
     assert_eq!((got.header("content-encoding"), got.header("vary")), (None, Some("accept-encoding")));
     // Not worth it.
@@ -135,9 +144,11 @@ fn parts_of_a_form_are_fields() {
     let got = with_type("POST", "/api/books", "multipart/form-data; boundary=b", body.clone());
     assert_eq!(got.called("CreateBook", "shop.v1.UpdateBookRequest")["book"]["title"], "T");
 
+    let long = format!("multipart/form-data; boundary={}", "b".repeat(71));
     for (content_type, message) in [
         ("multipart/form-data", "the form cannot be read: the content-type names no boundary"),
         ("multipart/form-data; boundary=other", "the form cannot be read: incomplete multipart stream"),
+        (&*long, "the form cannot be read: the boundary has to be of 1 to 70 characters"),
     ] {
         assert_eq!(
             with_type("POST", "/api/books/1:restock", content_type, body.clone()).refused(400),

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use narthex_transcode::{Options, UnknownQuery};
-use narthex_wire::Code;
+use narthex_wire::{Code, Status};
 use serde_json::json;
 
 use crate::support::{Exchange, echo, exchange, request, send};
@@ -73,8 +73,19 @@ fn names() {
 }
 
 #[test]
+fn wishes() {
+    // About as many as fit into a head of 64 KiB.
+    let accept = "text/event-stream,".repeat(3_600) + "application/x-ndjson;q=0.5";
+    let mut request = request("GET", "/api/watch", "");
+    request.headers_mut().insert("accept", accept.parse().unwrap());
+    let got =
+        quickly(|| exchange(Options::default(), request, |_| Status::unavailable("later").into_response()));
+    assert_eq!(got.status, 503);
+}
+
+#[test]
 fn parameters() {
-    // As many as fit a head of a megabyte, which is more than any head may have.
+    // About as many as fit into a head of 64 KiB, the longest that is let in.
     let target = format!("/api/books/1?{}", "tags=a&".repeat(9_000));
     let got = quickly(|| send("GET", &target, ""));
     let message = got.called("GetBook", "shop.v1.GetBookRequest");

@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::io::{self, Read, Write as _};
 
-use flate2::bufread::{GzDecoder, ZlibDecoder};
+use flate2::bufread::{MultiGzDecoder, ZlibDecoder};
 use flate2::{Compress, Compression, FlushCompress, Status as Progress};
 use zstd::bulk::Compressor;
 use zstd::stream::read::Decoder;
@@ -38,7 +38,7 @@ thread_local! {
 pub(super) fn decompress(encoding: Encoding, data: &[u8], limit: usize) -> io::Result<Vec<u8>> {
     match encoding {
         Encoding::Identity => Ok(data.to_vec()),
-        Encoding::Gzip => read_to_limit(GzDecoder::new(data), data.len(), limit),
+        Encoding::Gzip => read_to_limit(MultiGzDecoder::new(data), data.len(), limit),
         Encoding::Deflate => read_to_limit(ZlibDecoder::new(data), data.len(), limit),
         Encoding::Zstd => UNZSTD.with_borrow_mut(|context| {
             read_to_limit(Decoder::with_context(data, context), data.len(), limit)

@@ -71,6 +71,16 @@ fn what_pays_is_compressed() {
 }
 
 #[test]
+fn what_is_compressed_may_have_several_members() {
+    for encoding in [Encoding::Gzip, Encoding::Zstd] {
+        let mut members = Vec::new();
+        encoding.compress(b"one, ", &mut members);
+        encoding.compress(b"two", &mut members);
+        assert_eq!(encoding.decompress(members.into(), 8).unwrap(), "one, two", "{encoding:?}");
+    }
+}
+
+#[test]
 fn the_limit_is_on_the_decompressed_size() {
     let bomb = gzip(&vec![0; 1_000_000]);
     assert!(bomb.len() < 10_000);
