@@ -45,7 +45,13 @@ $(VENV)/.build: requirements/build.txt demo/requirements.txt | $(BIN)/python
 	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements/build.txt -r demo/requirements.txt
 	@touch $@
 
-$(VENV)/.wheel: $(VENV)/.build $(WHEEL_SOURCES)
+# A file of it. While the registry cannot be reached it is not there, and is asked for by every build.
+SWAGGER_UI := python/narthex/openapi_page/swagger-ui/swagger-ui-bundle.js
+
+$(SWAGGER_UI): scripts/swagger_ui.py | $(BIN)/python
+	@$(BIN)/python scripts/swagger_ui.py
+
+$(VENV)/.wheel: $(VENV)/.build $(WHEEL_SOURCES) $(SWAGGER_UI)
 	rm -rf dist
 	$(BIN)/maturin build --release --locked --interpreter $(BIN)/python --out dist
 	$(BIN)/python -m pip install -q --disable-pip-version-check "$$(ls dist/narthex-*.whl)[grpc]"
@@ -263,4 +269,4 @@ bench-instructions: ## Count the instructions that a request costs, by callgrind
 
 .PHONY: clean
 clean: ## Remove all that the other targets made
-	rm -rf $(VENV) $(TOOLS) dist build target demo/run demo/shop/v1/*_pb2*.py* $(NODE_CLIENTS) demo/browser/{node_modules,generated} demo/shop/static
+	rm -rf $(VENV) $(TOOLS) dist build target demo/run demo/shop/v1/*_pb2*.py* $(NODE_CLIENTS) demo/browser/{node_modules,generated} demo/shop/static $(dir $(SWAGGER_UI))

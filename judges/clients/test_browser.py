@@ -1,7 +1,6 @@
 """Chromium on the demo's page: @connectrpc/connect-web and grpc-web, from the demo's own origin and from another one."""
 
 import http.server
-import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,22 +12,10 @@ from demos import DEMO, demo
 from served import Served
 
 SCRIPT = DEMO / "shop" / "static" / "shop" / "browser.js"
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
-pytestmark = [
-    pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed: apt-get install chromium"),
-    pytest.mark.skipif(not SCRIPT.exists(), reason="there was no npm to bundle the demo's browser page with"),
-]
+pytestmark = pytest.mark.skipif(not SCRIPT.exists(), reason="there was no npm to bundle the demo's browser page with")
 playwright = pytest.importorskip("playwright.sync_api")
 
-# As in the demo's own tests: no look-ups of its maker's hosts; as root there is no sandbox.
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--disable-background-networking",
-    "--disable-component-update",
-]
 PROTOCOLS = {"connect": "connect", "connect-binary": "connect", "grpc-web": "grpc-web", "grpc-web-text": "grpc-web"}
 """What the page calls them, and the access log."""
 
@@ -85,21 +72,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             site.url, site.served = served.url, served
             yield site
         elsewhere.shutdown()
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator["playwright.Browser"]:
-    with playwright.sync_playwright() as api:
-        browser = api.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(chromium: "playwright.Browser") -> Iterator["playwright.Page"]:
-    with chromium.new_context() as context:
-        context.set_default_timeout(15_000)
-        yield context.new_page()
 
 
 @pytest.fixture(params=list(PROTOCOLS))

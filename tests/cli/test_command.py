@@ -14,7 +14,7 @@ OPTIONS = [
     *("--ignored-query", "--unescape", "--query-plus-is-space", "--unregistered-verbs", "--refuse-collisions"),
     *("--fill-update-mask", "--json-proto-names", "--json-enums-as-ints", "--json-always-print", "--json-ignore-unknown"),
     *("--no-json-ignore-unknown", "--json-compression", "--no-json-compression", "--json-whitespace"),
-    *("--openapi", "--openapi-base", "--openapi-own-paths"),
+    *("--openapi", "--openapi-base", "--openapi-own-paths", "--openapi-page"),
     "--json-any-case-enums",
     *("--upstream", "--upstream-reflection", "--no-upstream-reflection", "--upstream-tls-ca", "--upstream-authority"),
     *("--upstream-connect-timeout", "--upstream-ping-interval", "--upstream-tls-cert", "--upstream-tls-key"),

@@ -1,8 +1,12 @@
-//! `narthex.openapi.OpenApi`: what is described, and where that is served.
+//! `narthex.openapi.OpenApi`: what is described, and where that and the page that shows it are served.
 
-use narthex_openapi::{Base, OpenApiLayer, document};
+use std::sync::Arc;
+
+use http::HeaderValue;
+use narthex_openapi::{Base, OpenApiLayer, Resource, document};
 use narthex_protojson::Pool;
 use narthex_transcode::RouteTable;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::config::{Config, Problem};
@@ -14,10 +18,33 @@ pub(crate) struct OpenApi {
     path: Option<String>,
     base: Option<(String, String)>,
     own_paths: bool,
+    page: Option<Page>,
+}
+
+/// `narthex.openapi_page.Page`: where each of its files is. They are compressed once, and not with every new route table.
+#[derive(Debug)]
+struct Page(Vec<(String, Arc<Resource>)>);
+
+impl FromPyObject<'_, '_> for Page {
+    type Error = PyErr;
+
+    fn extract(page: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
+        let policy = header(&page.getattr("policy")?.extract::<String>()?)?;
+        let files = page.getattr("files")?.try_iter()?.map(|file| {
+            let (path, media_type, content): (String, String, Vec<u8>) = file?.extract()?;
+            let resource = Resource::new(header(&media_type)?, content).with_policy(policy.clone());
+            Ok((path, Arc::new(resource)))
+        });
+        files.collect::<PyResult<_>>().map(Self)
+    }
+}
+
+fn header(text: &str) -> PyResult<HeaderValue> {
+    HeaderValue::try_from(text).map_err(|error| PyValueError::new_err(error.to_string()))
 }
 
 impl OpenApi {
-    /// The layer that serves the document; `None` if it is not served.
+    /// The layer that serves the document and its page; `None` if they are not served.
     pub(crate) fn layer(
         &self,
         pool: &Pool,
@@ -26,7 +53,10 @@ impl OpenApi {
         problems: &mut Vec<Problem>,
     ) -> Option<OpenApiLayer> {
         let path = self.path.clone()?;
-        Some(OpenApiLayer::new(path, self.document(pool, routes, config, problems)?))
+        let document = self.document(pool, routes, config, problems)?;
+        let document = Resource::new(HeaderValue::from_static("application/json"), document);
+        let page = self.page.iter().flat_map(|page| page.0.iter().cloned());
+        Some(OpenApiLayer::new(page.chain([(path, Arc::new(document))])))
     }
 
     fn document(

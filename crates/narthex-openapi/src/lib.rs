@@ -2,7 +2,7 @@
 //!
 //! [`document`] describes the routes as the transcoder answers them: ProtoJSON's shapes, streams by media type, and errors that
 //! are google.rpc.Status. What descriptors cannot say (title, servers, security) comes from a [`Base`] that the user writes in
-//! OpenAPI's own words. [`OpenApiLayer`] serves it.
+//! OpenAPI's own words. [`OpenApiLayer`] serves it, and the files of a page that shows it.
 //!
 //! Not here: what routes there are, which narthex-transcode decides, and how JSON is read, which is narthex-protojson's.
 
@@ -14,8 +14,10 @@ mod layer;
 mod operation;
 mod parameter;
 mod path;
+mod resource;
 mod schema;
 
 pub use base::{Base, BaseError};
 pub use document::document;
 pub use layer::{OpenApi, OpenApiLayer};
+pub use resource::Resource;

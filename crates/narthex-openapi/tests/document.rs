@@ -2,18 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::convert::Infallible;
 use std::path::Path;
 
-use futures_util::FutureExt as _;
-use http::{Request, Response, StatusCode};
-use narthex_openapi::{Base, OpenApiLayer, document};
+use narthex_openapi::{Base, document};
 use narthex_protojson::{Pool, WriteOptions};
 use narthex_transcode::{Options, RouteTable};
-use narthex_wire::Body;
 use serde_json::{Value, json};
-use tower_layer::Layer as _;
-use tower_service::Service;
 
 /// The service, with its comments, or without as generated Python code has it.
 fn pool(comments: bool) -> Pool {
@@ -154,53 +148,4 @@ fn descriptors_without_comments_give_the_same_shapes() {
     let book = &document["components"]["schemas"]["shelf.v1.Book"];
     assert_eq!(book["properties"]["name"], json!({"type": "string", "readOnly": true}));
     assert_eq!(document["info"]["title"], "JSON API");
-}
-
-/// What is behind the layer: it answers 418.
-#[derive(Clone)]
-struct Behind;
-
-impl Service<Request<Body>> for Behind {
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = std::future::Ready<Result<Response<Body>, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Infallible>> {
-        std::task::Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Request<Body>) -> Self::Future {
-        let mut response = Response::new(Body::default());
-        *response.status_mut() = StatusCode::IM_A_TEAPOT;
-        std::future::ready(Ok(response))
-    }
-}
-
-#[test]
-fn the_layer_answers_at_its_path_alone() {
-    let mut service = OpenApiLayer::new("/openapi.json".to_owned(), "{}".to_owned()).layer(Behind);
-    let mut ask = |method: &str, path: &str, known: &str| {
-        let request = Request::builder().method(method).uri(path).header("if-none-match", known);
-        service.call(request.body(Body::default()).unwrap()).now_or_never().unwrap().unwrap()
-    };
-    let got = ask("GET", "/openapi.json", "\"other\"");
-    assert_eq!(got.status(), StatusCode::OK);
-    assert_eq!(got.headers()["content-type"], "application/json");
-    let etag = got.headers()["etag"].to_str().unwrap().to_owned();
-    assert_eq!(&*got.into_body().into_buffered().unwrap().data, b"{}");
-    let head = ask("HEAD", "/openapi.json", "\"other\"");
-    assert_eq!(head.headers()["content-length"], "2");
-    for known in [etag.clone(), format!("\"a\", W/{etag}"), "*".to_owned()] {
-        let same = ask("GET", "/openapi.json", &known);
-        assert_eq!(
-            (same.status(), same.headers()["etag"] == etag.as_str()),
-            (StatusCode::NOT_MODIFIED, true)
-        );
-    }
-    let post = ask("POST", "/openapi.json", "");
-    assert_eq!(
-        (post.status(), post.headers()["allow"] == "GET, HEAD"),
-        (StatusCode::METHOD_NOT_ALLOWED, true)
-    );
-    assert_eq!(ask("GET", "/openapi.json/", "").status(), StatusCode::IM_A_TEAPOT);
 }
