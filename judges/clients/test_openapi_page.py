@@ -1,13 +1,13 @@
 """Chromium on the page of the demo's OpenAPI document: what it lists, a call that it makes, and no talk with anybody else."""
 
 from collections.abc import Iterator
-from importlib import resources
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 from demos import demo
+from narthex import openapi_page
 from served import Served
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ LISTED = "blocks => blocks.map(block => [block.querySelector('.opblock-summary-m
 block.querySelector('[data-path]').dataset.path])"
 
 pytestmark = pytest.mark.skipif(
-    not (resources.files("narthex.openapi_page") / "swagger-ui").is_dir(),
+    not openapi_page.SWAGGER_UI.is_dir(),
     reason="the wheel was made where Swagger UI could not be had",
 )
 

@@ -5,11 +5,11 @@
 
 import html
 from dataclasses import dataclass
-from importlib import resources
+from pathlib import Path
 from string import Template
 from typing import Final
 
-OURS: Final = resources.files(__name__)
+OURS: Final = Path(__file__).parent
 SWAGGER_UI: Final = OURS / "swagger-ui"
 """What scripts/swagger_ui.py puts there before the wheel is made."""
 
