@@ -74,14 +74,14 @@ impl Reader<'_> {
     /// Reads the other members: the fields of the message, or the `value` of a type with a JSON form of its own.
     fn any_members(&mut self, id: MessageId, url: &str) -> Result<()> {
         let message = self.tables().message(id);
-        let mut seen = Seen::default();
+        let mut seen = Seen::of(message);
         let mut has_type = false;
         let mut has_value = false;
         self.items(b'{', b'}', |reader| {
             reader.scan.peek();
             let at = reader.scan.position();
             // No field is called `@type`, unless its JSON name says so; then the Any's own has precedence.
-            let name = match reader.member_name(message, seen.next_guess)? {
+            let name = match reader.member_name(message, seen.guess)? {
                 Name::Field(index)
                     if message.known.is_none() && &*message.fields[index].json_name != TYPE =>
                 {

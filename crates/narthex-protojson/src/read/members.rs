@@ -11,11 +11,11 @@ use crate::wire::{self, WireType};
 impl<'t> Reader<'t> {
     /// Writes the contents of a message from a JSON object.
     pub(super) fn members(&mut self, message: &'t MessageTable) -> Result<()> {
-        let mut seen = Seen::default();
+        let mut seen = Seen::of(message);
         self.items(b'{', b'}', |reader| {
             reader.scan.peek();
             let at = reader.scan.position();
-            match reader.member_name(message, seen.next_guess)? {
+            match reader.member_name(message, seen.guess)? {
                 Name::Field(index) => reader.member(message, index, at, &mut seen),
                 Name::Unknown(name) => reader.unknown(message, &name, at),
             }
@@ -26,7 +26,6 @@ impl<'t> Reader<'t> {
     #[inline]
     pub(super) fn member_name(&mut self, message: &'t MessageTable, guess: usize) -> Result<Name> {
         self.scan.expect(b'"')?;
-        // Members mostly come in the order of the fields.
         if let Some(length) = message.fields.get(guess).and_then(|field| field.named_by(self.scan.rest())) {
             self.scan.advance(length);
             return Ok(Name::Field(guess));
@@ -54,7 +53,7 @@ impl<'t> Reader<'t> {
         if !seen.fields.insert(index) {
             return Err(within(Failure::new(at, "it is given twice")));
         }
-        seen.next_guess = index + 1;
+        seen.came(message, index);
         let set = self.field(field).map_err(within)?;
         if let Some(oneof) = field.oneof
             && set
@@ -165,10 +164,27 @@ pub(super) enum Name {
 }
 
 /// What has been read of a message.
-#[derive(Default)]
 pub(super) struct Seen {
     fields: BitSet,
     oneofs: BitSet,
+    last: Option<usize>,
     /// The field that probably comes next.
-    pub(super) next_guess: usize,
+    pub(super) guess: usize,
+}
+
+impl Seen {
+    pub(super) fn of(message: &MessageTable) -> Self {
+        let (fields, oneofs) = Default::default();
+        Self { fields, oneofs, last: None, guess: message.first.guess() }
+    }
+
+    /// Takes note of which field came.
+    #[inline]
+    fn came(&mut self, message: &MessageTable, index: usize) {
+        if index != self.guess {
+            self.last.map_or(&message.first, |last| &message.fields[last].next).learn(index);
+        }
+        self.last = Some(index);
+        self.guess = message.fields[index].next.guess();
+    }
 }

@@ -8,6 +8,7 @@ use prost_reflect::{
 };
 
 use super::names::Names;
+use super::order::Next;
 use super::{
     DefaultValue, EnumId, EnumTable, FieldTable, MessageId, MessageTable, Numbers, Shape, Tables, Type,
 };
@@ -79,12 +80,16 @@ fn message_table(message: &MessageDescriptor, ids: &Ids, beyond: &BeyondProto2) 
     fields.extend(message.extensions().map(|field| Declaration::of_extension(&field).compile(ids)));
     fields[..declared].sort_by_key(|field| field.number);
     fields[declared..].sort_by_key(|field| field.number);
+    for (index, field) in fields.iter_mut().enumerate() {
+        field.next = Next::new(index + 1);
+    }
     MessageTable {
         full_name: message.full_name().into(),
         known: WellKnown::of(message.full_name()),
         names: Names::new(&fields, declared),
         numbers: Numbers::new(&fields),
         fields: fields.into(),
+        first: Next::new(0),
         declared,
         oneofs: message.oneofs().map(|oneof| oneof.name().into()).collect(),
     }
@@ -158,6 +163,8 @@ impl<'a> Declaration<'a> {
             full_name: self.full_name.into(),
             json_key: key(self.json_name),
             proto_key: key(self.name),
+            // Its place is not known yet.
+            next: Next::new(0),
             default: default_value(kind, &self.default).map(Box::new),
         }
     }

@@ -1,16 +1,18 @@
 //! Descriptors compiled into tables: what reading and writing ask of a message, found by index instead of by name.
 //!
-//! Compiled once, when the pool is built; nothing changes afterwards. Messages and enums refer to each other by index,
-//! because message types are recursive.
+//! Compiled once, when the pool is built; nothing but guesses changes afterwards. Messages and enums refer to each other by
+//! index, because message types are recursive.
 
 mod build;
 mod enums;
 mod names;
+mod order;
 
 use std::collections::HashMap;
 
 pub(crate) use enums::EnumTable;
 use names::Names;
+use order::Next;
 
 use crate::scalar::Slot;
 use crate::wire::{Payload, WireType};
@@ -85,6 +87,8 @@ pub(crate) struct MessageTable {
     pub(crate) known: Option<WellKnown>,
     /// The fields it declares by number, then its extensions by number: the order in which they are printed.
     pub(crate) fields: Box<[FieldTable]>,
+    /// Which field texts mostly begin with.
+    pub(crate) first: Next,
     /// How many of them are no extensions.
     declared: usize,
     names: Names,
@@ -141,6 +145,8 @@ pub(crate) struct FieldTable {
     pub(crate) json_key: Box<[u8]>,
     /// `"proto_name":`
     pub(crate) proto_key: Box<[u8]>,
+    /// Which field mostly comes after it.
+    pub(crate) next: Next,
     /// What it is when it is not set, if it is a scalar.
     pub(crate) default: Option<Box<DefaultValue>>,
 }

@@ -31,7 +31,7 @@ impl Names {
 
 impl FieldTable {
     /// If `text` begins with its JSON name, a quotation mark and a colon: how long they are. The quick way to know a
-    /// member's name, for what writes JSON without spaces and in the order of the fields.
+    /// member's name, for what writes JSON without spaces.
     #[inline]
     pub(crate) fn named_by(&self, text: &[u8]) -> Option<usize> {
         let name = &self.json_key[1..];
