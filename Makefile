@@ -181,6 +181,7 @@ $(TOOLS)/bin/cargo-deny:
 fmt: $(VENV)/.lint ## Format everything, and fix what the linters can
 	cargo fmt --all
 	cargo fmt --manifest-path examples/tonic-json/Cargo.toml
+	cargo fmt --manifest-path bench/tonic/Cargo.toml
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -269,4 +270,4 @@ bench-instructions: ## Count the instructions that a request costs, by callgrind
 
 .PHONY: clean
 clean: ## Remove all that the other targets made
-	rm -rf $(VENV) $(TOOLS) dist build target demo/run demo/shop/v1/*_pb2*.py* $(NODE_CLIENTS) demo/browser/{node_modules,generated} demo/shop/static $(dir $(SWAGGER_UI))
+	rm -rf $(VENV) $(TOOLS) dist build target demo/run demo/shop/v1/*_pb2*.py* $(NODE_CLIENTS) $(PROTOBUF_RUNNER) $(GOOGLE_APIS) demo/browser/{node_modules,generated} demo/shop/static $(dir $(SWAGGER_UI))

@@ -211,6 +211,7 @@ def _parser() -> argparse.ArgumentParser:
     upstream.add_options(routes)
     described.add_options(routes)
     transcoding.add_options(routes)
+    _add_exposure(routes)
     document = commands.add_parser(
         "openapi",
         usage="narthex openapi [OPTIONS] [APP]",
@@ -225,6 +226,7 @@ def _parser() -> argparse.ArgumentParser:
     upstream.add_options(document)
     described.add_options(document)
     transcoding.add_options(document)
+    _add_exposure(document)
     openapi.add_options(document)
     descriptors = commands.add_parser(
         "descriptors",
@@ -304,6 +306,16 @@ def _add_where(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_exposure(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument(
+        "--expose",
+        action="append",
+        metavar="PROTOCOL=SELECTOR,...",
+        help="what is public on grpc, grpc-web, connect or json: pkg.Service, pkg.Service/Method, pkg.* or nothing; "
+        "may be repeated [default: everything that is registered]",
+    )
+
+
 def _add_translation(parser: argparse.ArgumentParser) -> None:
     translation = parser.add_argument_group("gRPC and JSON")
     translation.add_argument(
@@ -318,13 +330,7 @@ def _add_translation(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="an unknown path below this one is a JSON 404, not the application's; may be repeated",
     )
-    translation.add_argument(
-        "--expose",
-        action="append",
-        metavar="PROTOCOL=SELECTOR,...",
-        help="what is public on grpc, grpc-web, connect or json: pkg.Service, pkg.Service/Method, pkg.* or nothing; "
-        "may be repeated [default: everything that is registered]",
-    )
+    _add_exposure(translation)
     translation.add_argument(
         "--cors-origin",
         action="append",

@@ -327,6 +327,9 @@ def _check_together(options: Options, given: Mapping[str, Any], problems: list[P
     for option in ("descriptor_set", "proto"):
         if given.get(option) is not None and not options.config.upstreams.targets:
             problems.append(Problem(_spelling(option), "has no effect alone", "Add --upstream http://HOST:PORT."))
+    for option in ("openapi_base", "openapi_own_paths"):
+        if given.get(option) and given.get("openapi") is None:
+            problems.append(Problem(_spelling(option), "has no effect alone", "Add --openapi PATH."))
     for option in ("tls_key", "tls_client_ca"):
         if given.get(option) is not None and options.config.tls_cert is None:
             problems.append(Problem(_spelling(option), "has no effect without a certificate", "Add --tls-cert FILE."))

@@ -136,3 +136,25 @@ def test_a_wheel_without_the_page_says_so(monkeypatch, tmp_path):
     ((where, what, _),) = problems_of(openapi="/openapi.json", openapi_page="/docs")
     assert where == "--openapi-page /docs"
     assert "has no page" in what
+
+
+def test_what_is_hidden_from_json_is_not_described(describe, narthex, apps):
+    own = "/kitchen.v1.Kitchen/Echo"
+    shown = json.loads(describe("--openapi-own-paths").stdout)["paths"]
+    hidden = json.loads(describe("--openapi-own-paths", "--expose", "json=kitchen.v1.Kitchen/Watch").stdout)["paths"]
+    assert own in shown
+    assert own not in hidden
+    routes = narthex(
+        "routes", "--app-dir", str(apps), "--grpc", "services:register", "--expose", "json=kitchen.v1.Kitchen/Watch"
+    )
+    assert routes.returncode == 0, routes.stderr
+    assert "Kitchen.Watch" in routes.stdout
+    assert "Kitchen.Echo" not in routes.stdout
+
+
+@pytest.mark.parametrize("options", [("--openapi-base", "base.yaml"), ("--openapi-own-paths",)])
+def test_what_has_no_effect_is_told(narthex, apps, tmp_path, options):
+    (tmp_path / "base.yaml").write_text(BASE)
+    ended = narthex("serve", "asgi_kitchen:app", "--app-dir", str(apps), *options, cwd=tmp_path)
+    assert ended.returncode == 2
+    assert f"{options[0]}: has no effect alone" in ended.stderr

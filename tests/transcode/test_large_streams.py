@@ -16,6 +16,7 @@ def test_memory_is_flat_whoever_reads(parcels, wire):
 
         # What any call takes has been taken.
         assert other.get("/parcels/many?count=10&size=65536", headers={"accept": "application/x-ndjson"}).is_success
+        forget_peak(parcels.pid)
         before, base = sent(), peak(parcels.pid)
         wire.request(f"/parcels/many?count={COUNT}&size={SIZE}", headers=[("accept", "application/x-ndjson")])
         response = wire.head()

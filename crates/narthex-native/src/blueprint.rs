@@ -58,8 +58,9 @@ impl Blueprint {
         let cors = config.cors(problems);
         let http_over_grpc =
             config.http_over_grpc_from(problems).map(|trust| (trust, config.max_message_body()));
-        let schema = schema?;
-        let openapi = config.openapi.layer(&schema.pool, &schema.routes, config, problems);
+        let base = config.openapi.base(problems);
+        let (schema, base) = (schema?, base?);
+        let openapi = config.openapi.layer(&schema.pool, &schema.routes, config, &base);
         let cardinalities = elsewhere.iter().map(|(path, is_unary)| (path.as_str(), *is_unary));
         Some(Parts {
             pool: schema.pool.clone(),

@@ -50,28 +50,22 @@ impl OpenApi {
         pool: &Pool,
         routes: &RouteTable,
         config: &Config,
-        problems: &mut Vec<Problem>,
+        base: &Base,
     ) -> Option<OpenApiLayer> {
         let path = self.path.clone()?;
-        let document = self.document(pool, routes, config, problems)?;
+        let document = self.document(pool, routes, config, base);
         let document = Resource::new(HeaderValue::from_static("application/json"), document);
         let page = self.page.iter().flat_map(|page| page.0.iter().cloned());
         Some(OpenApiLayer::new(page.chain([(path, Arc::new(document))])))
     }
 
-    fn document(
-        &self,
-        pool: &Pool,
-        routes: &RouteTable,
-        config: &Config,
-        problems: &mut Vec<Problem>,
-    ) -> Option<String> {
-        let base = self.base(problems)?;
+    fn document(&self, pool: &Pool, routes: &RouteTable, config: &Config, base: &Base) -> String {
         let options = config.transcoding.options(Vec::new(), config.max_message_body());
-        Some(document(pool, routes, &options, self.own_paths, &base))
+        document(pool, routes, &options, self.own_paths, base)
     }
 
-    fn base(&self, problems: &mut Vec<Problem>) -> Option<Base> {
+    /// What the user says of the document; read before anything is known of the rest, so that all faults are told together.
+    pub(crate) fn base(&self, problems: &mut Vec<Problem>) -> Option<Base> {
         let Some((name, text)) = &self.base else { return Some(Base::default()) };
         Base::parse(text)
             .map_err(|error| {
@@ -92,8 +86,9 @@ pub(crate) fn openapi(
     descriptor_set: &[u8],
 ) -> (String, Vec<Problem>) {
     let mut problems = Vec::new();
+    let base = config.openapi.base(&mut problems);
     let table = schema::table(&config, &services, descriptor_set, &mut problems);
     let document =
-        table.and_then(|(pool, table)| config.openapi.document(&pool, &table, &config, &mut problems));
+        table.zip(base).map(|((pool, table), base)| config.openapi.document(&pool, &table, &config, &base));
     (document.unwrap_or_default(), problems)
 }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 /// The members that a base may have; all else is made from descriptors.
-const MEMBERS: [&str; 6] = ["info", "servers", "security", "components", "tags", "externalDocs"];
+const MEMBERS: [&str; 7] = ["openapi", "info", "servers", "security", "components", "tags", "externalDocs"];
 
 /// The part of a document that the user wrote.
 #[derive(Debug, Clone, Default)]
@@ -55,7 +55,12 @@ impl Base {
     fn check(&self) -> Result<(), BaseError> {
         for (member, value) in &self.members {
             let (fits, kind) = match member.as_str() {
-                "servers" | "security" | "tags" => (value.is_array(), "a list"),
+                "openapi" => (
+                    value.as_str().is_some_and(|version| version.starts_with("3.1")),
+                    "3.1, as the document is",
+                ),
+                "servers" | "security" | "tags" => (is_list_of_mappings(value), "a list of mappings"),
+                "info" => (is_info(value), "a mapping, whose title and version are texts (in quotes)"),
                 _ if MEMBERS.contains(&member.as_str()) => (value.is_object(), "a mapping"),
                 _ => return Err(BaseError::Member(member.clone())),
             };
@@ -67,7 +72,12 @@ impl Base {
         if let Some(other) = components.and_then(|all| all.keys().find(|name| *name != "securitySchemes")) {
             return Err(BaseError::Component(other.clone()));
         }
-        let schemes = components.and_then(|all| all.get("securitySchemes")).and_then(Value::as_object);
+        let schemes = components.and_then(|all| all.get("securitySchemes"));
+        if schemes.is_some_and(|schemes| !is_mapping_of_mappings(schemes)) {
+            let member = "components.securitySchemes".to_owned();
+            return Err(BaseError::Kind { member, kind: "a mapping of names to schemes" });
+        }
+        let schemes = schemes.and_then(Value::as_object);
         let requirements = self.members.get("security").and_then(Value::as_array).into_iter().flatten();
         for name in requirements.filter_map(Value::as_object).flat_map(Map::keys) {
             if !schemes.is_some_and(|schemes| schemes.contains_key(name)) {
@@ -105,6 +115,19 @@ impl Base {
     }
 }
 
+fn is_list_of_mappings(value: &Value) -> bool {
+    value.as_array().is_some_and(|items| items.iter().all(Value::is_object))
+}
+
+fn is_mapping_of_mappings(value: &Value) -> bool {
+    value.as_object().is_some_and(|members| members.values().all(Value::is_object))
+}
+
+fn is_info(value: &Value) -> bool {
+    let is_text = |member| value.get(member).is_none_or(Value::is_string);
+    value.is_object() && is_text("title") && is_text("version")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,7 +137,12 @@ mod tests {
         for (text, said) in [
             ("paths: {}", "\"paths\" is not for it to say"),
             ("info: shop", "info has to be a mapping"),
+            ("info: {title: Shop, version: 1.0}", "title and version are texts"),
+            ("info: {title: 5}", "title and version are texts"),
             ("servers: {}", "servers has to be a list"),
+            ("tags: [shop]", "tags has to be a list of mappings"),
+            ("openapi: 3.0.3", "openapi has to be 3.1"),
+            ("components: {securitySchemes: [a]}", "components.securitySchemes has to be a mapping"),
             ("components: {schemas: {}}", "not \"schemas\""),
             ("security: [{key: []}]", "security names \"key\""),
             ("- 1", "it is not YAML"),
@@ -122,8 +150,7 @@ mod tests {
             let error = Base::parse(text).unwrap_err().to_string();
             assert!(error.contains(said), "{text}: {error}");
         }
-        let text =
-            "{components: {securitySchemes: {key: {type: http, scheme: bearer}}}, security: [{key: []}]}";
+        let text = "{openapi: 3.1.0, components: {securitySchemes: {key: {type: http, scheme: bearer}}}, security: [{key: []}]}";
         assert!(Base::parse(text).is_ok());
     }
 }

@@ -25,18 +25,24 @@ pub(crate) fn operation(
         },
     });
     let full_name = format!("{service}.{method}");
+    let mut description = Vec::new();
     if let Some(comment) = schemas.declarations.comment(&full_name) {
         let (summary, rest) = comment.split_once("\n\n").unwrap_or((comment, ""));
         operation["summary"] = json!(summary.replace('\n', " "));
-        if !rest.is_empty() {
-            operation["description"] = json!(rest);
-        }
+        description.extend((!rest.is_empty()).then_some(rest));
     }
     if schemas.declarations.is_deprecated(&full_name) {
         operation["deprecated"] = json!(true);
     }
     let mut parameters = path_parameters(route, path, schemas);
-    parameters.extend(parameter::query(route, options.query_beside_body, schemas));
+    let query = parameter::query(route, options.query_beside_body, schemas);
+    parameters.extend(query.parameters);
+    if query.is_cut {
+        description.push("More fields of the request may be given as query parameters than are listed here.");
+    }
+    if !description.is_empty() {
+        operation["description"] = json!(description.join("\n\n"));
+    }
     if !parameters.is_empty() {
         operation["parameters"] = Value::Array(parameters);
     }

@@ -9,11 +9,23 @@ use crate::schema::Schemas;
 /// How deep messages within messages are written out as parameters; the transcoder itself takes them to any depth.
 const MAX_DEPTH: usize = 4;
 
+/// How many fields of a route are looked at: there are as many as the fourth power of what a message has, and descriptors may come
+/// from elsewhere.
+const MAX_FIELDS: usize = 500;
+
+/// The query parameters of a route.
+#[derive(Default)]
+pub(crate) struct Query {
+    pub(crate) parameters: Vec<Value>,
+    /// There are more than a document can hold.
+    pub(crate) is_cut: bool,
+}
+
 /// The query parameters of a route: every field that neither its path nor its body sets.
-pub(crate) fn query(route: &Route, beside_body: bool, schemas: &mut Schemas<'_>) -> Vec<Value> {
+pub(crate) fn query(route: &Route, beside_body: bool, schemas: &mut Schemas<'_>) -> Query {
     let body = match route.request_body() {
-        RequestBody::Raw => return Vec::new(),
-        RequestBody::Whole(_) if !beside_body => return Vec::new(),
+        RequestBody::Raw => return Query::default(),
+        RequestBody::Whole(_) if !beside_body => return Query::default(),
         RequestBody::None | RequestBody::Whole(_) => None,
         RequestBody::Field(BodyField { parents, field })
         | RequestBody::RawField(BodyField { parents, field }) => {
@@ -22,21 +34,28 @@ pub(crate) fn query(route: &Route, beside_body: bool, schemas: &mut Schemas<'_>)
     };
     let mut set: Vec<&[Field]> = route.captures().iter().map(Capture::fields).collect();
     set.extend(body.as_deref());
-    let mut found = Vec::new();
-    Walk { set, schemas, found: &mut found }.message(route.input(), &mut Vec::new());
-    found
+    let mut walk = Walk { set, schemas, found: Query::default(), left: MAX_FIELDS };
+    walk.message(route.input(), &mut Vec::new());
+    walk.found
 }
 
 struct Walk<'w, 'a> {
     /// What is set otherwise.
     set: Vec<&'w [Field]>,
     schemas: &'w mut Schemas<'a>,
-    found: &'w mut Vec<Value>,
+    found: Query,
+    /// How many fields are looked at yet.
+    left: usize,
 }
 
 impl Walk<'_, '_> {
     fn message(&mut self, message: &Message, path: &mut Vec<Field>) {
         for field in message.fields() {
+            if self.left == 0 {
+                self.found.is_cut = true;
+                return;
+            }
+            self.left -= 1;
             path.push(field.clone());
             if !self.set.contains(&path.as_slice()) {
                 self.field(&field, path);
@@ -57,7 +76,7 @@ impl Walk<'_, '_> {
             }
             _ => {
                 let parameter = self.parameter(field, path);
-                self.found.push(parameter);
+                self.found.parameters.push(parameter);
             }
         }
     }

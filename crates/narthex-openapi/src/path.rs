@@ -25,6 +25,9 @@ impl Path {
     pub(crate) fn of(route: &Route) -> Self {
         let template = route.template();
         let mut path = Self { text: vec![String::new()], parameters: Vec::new() };
+        // Their names are the fields'; the others take what is free.
+        let whole = template.variables.iter().filter(|variable| variable.end - variable.start == 1);
+        let taken: Vec<String> = whole.map(|variable| variable.field_path.join(".")).collect();
         for (index, segment) in template.segments.iter().enumerate() {
             path.push("/");
             if let Segment::Literal(text) = segment {
@@ -41,7 +44,7 @@ impl Path {
             });
             let name = match (whole, &field) {
                 (Some(_), Some(field)) => field.clone(),
-                _ => path.free(before.unwrap_or("segment")),
+                _ => path.free(before.unwrap_or("segment"), &taken),
             };
             let part =
                 (whole.is_none()).then_some(field).flatten().map(|field| format!("A part of `{field}`."));
@@ -83,13 +86,15 @@ impl Path {
         }
     }
 
-    /// A name that no parameter has yet.
-    fn free(&self, wanted: &str) -> String {
+    /// A name that no parameter has, nor one of those to come.
+    fn free(&self, wanted: &str, taken: &[String]) -> String {
         let wanted: String =
             wanted.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
         let numbered = (2..).map(|number| format!("{wanted}{number}"));
         let mut names = std::iter::once(wanted.clone()).chain(numbered);
-        names.find(|name| self.parameters.iter().all(|other| other.name != *name)).unwrap_or(wanted)
+        let is_free =
+            |name: &String| !taken.contains(name) && self.parameters.iter().all(|other| other.name != *name);
+        names.find(is_free).unwrap_or(wanted)
     }
 }
 

@@ -149,3 +149,60 @@ fn descriptors_without_comments_give_the_same_shapes() {
     assert_eq!(book["properties"]["name"], json!({"type": "string", "readOnly": true}));
     assert_eq!(document["info"]["title"], "JSON API");
 }
+
+/// A file with this source, which imports only what every pool has.
+struct Source(String);
+
+impl protox::file::FileResolver for Source {
+    fn open_file(&self, name: &str) -> Result<protox::file::File, protox::Error> {
+        if name != "made.proto" {
+            return Err(protox::Error::file_not_found(name));
+        }
+        protox::file::File::from_source(name, &self.0)
+    }
+}
+
+/// The operations of service `made.Made`, whose rest is `source`.
+fn made(source: &str) -> Value {
+    let head = r#"syntax = "proto3"; package made; import "google/api/annotations.proto";"#;
+    let builtin = Path::new(env!("CARGO_MANIFEST_DIR")).join("../narthex-protojson/proto");
+    let mut resolver = protox::file::ChainFileResolver::new();
+    resolver.add(Source(format!("{head}\n{source}")));
+    resolver.add(protox::file::IncludeFileResolver::new(builtin));
+    resolver.add(protox::file::GoogleFileResolver::new());
+    let mut compiler = protox::Compiler::with_file_resolver(resolver);
+    compiler.include_imports(true).open_file("made.proto").unwrap();
+    let pool = Pool::from_file_descriptor_set(&compiler.encode_file_descriptor_set()).unwrap();
+    let table = RouteTable::build(&pool, &["made.Made".to_owned()]).unwrap();
+    let text = document(&pool, &table, &Options::default(), false, &Base::default());
+    serde_json::from_str::<Value>(&text).unwrap()["paths"].take()
+}
+
+#[test]
+fn what_may_be_in_a_query_is_told_within_bounds() {
+    let message = |name: &str, of: &str| {
+        let fields: Vec<String> = (1..=60).map(|number| format!("{of} f{number} = {number};")).collect();
+        format!("message {name} {{ {} }}\n", fields.concat())
+    };
+    let messages = [("A", "B"), ("B", "C"), ("C", "D"), ("D", "string")].map(|(name, of)| message(name, of));
+    let method = r#"service Made { rpc Get(A) returns (A) { option (google.api.http) = {get: "/v1/it"}; } }"#;
+    let paths = made(&(messages.concat() + method));
+    let get = &paths["/v1/it"]["get"];
+    let listed = get["parameters"].as_array().unwrap().len();
+    assert!((100..=500).contains(&listed), "{listed}");
+    assert!(get["description"].as_str().unwrap().contains("More fields"), "{}", get["description"]);
+}
+
+#[test]
+fn no_two_parameters_of_a_path_have_one_name() {
+    let source = r#"
+        message Name { string name = 1; string shelves = 2; }
+        service Made {
+            rpc Get(Name) returns (Name) {
+                option (google.api.http) = {get: "/v1/{name=shelves/*}/books/{shelves}"};
+            }
+        }"#;
+    let paths = made(source);
+    let get = &paths["/v1/shelves/{shelves2}/books/{shelves}"]["get"];
+    assert_eq!(parameters(get), [("path", "shelves2"), ("path", "shelves")]);
+}
