@@ -1,6 +1,6 @@
 """A stream of a hundred megabytes as lines of JSON: it waits for its reader, and takes no memory that it does not need."""
 
-from processes import peak
+from processes import forget_peak, peak
 
 SIZE = 64 * 1024
 COUNT = 1600
