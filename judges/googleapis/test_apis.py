@@ -62,11 +62,11 @@ def test_every_api_compiles_and_has_a_route_table(all_apis: dict[str, list[str]]
     faulty: dict[str, list[Fault]] = {}
     bindings = 0
     for api, names in all_apis.items():
-        _, descriptor_set, faults = compiled(names)
+        services, descriptor_set, faults = compiled(names)
         if faults:
             unreadable[api] = faults
             continue
-        rows, faults = _native.routes(Config(), _services(names, descriptor_set), descriptor_set)
+        rows, faults = _native.routes(Config(), services, descriptor_set)
         bindings += len(rows)
         if faults:
             faulty[api] = faults
@@ -102,12 +102,6 @@ def test_messages_agree_with_json_format(sample: Path) -> None:
         except Exception as error:
             raise AssertionError(f"SEED={_seed()}, a {kind}: {message}") from error
     codec.close()
-
-
-def _services(names: list[str], descriptor_set: bytes) -> list[str]:
-    """Those of these files; imports have some of their own."""
-    files = descriptor_pb2.FileDescriptorSet.FromString(descriptor_set).file
-    return [f"{file.package}.{service.name}" for file in files if file.name in names for service in file.service]
 
 
 def _seed() -> int:

@@ -56,7 +56,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         metavar="FILE",
         help="a FileDescriptorSet of protoc's, with imports; serve takes what it says of services of upstreams, which need "
-        "no reflection then; may be repeated",
+        "no reflection then, and nothing of those that are registered here; may be repeated",
     )
     group.add_argument(
         "--proto",

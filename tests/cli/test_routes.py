@@ -50,3 +50,31 @@ def test_services_of_proto_files_have_theirs(narthex):
     ended = narthex("routes", "--proto", "kitchen/v1/kitchen.proto", "-I", str(protos))
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.splitlines()[0].split() == ["POST", "/kitchen/echo", "kitchen.v1.Kitchen.Echo"]
+
+
+IMPORTER = """
+syntax = "proto3";
+package shop.v1;
+import "kitchen/v1/kitchen.proto";
+service Shop { rpc Order(kitchen.v1.EchoRequest) returns (kitchen.v1.EchoRequest); }
+"""
+
+
+def test_services_of_imported_files_are_not_asked_for(narthex, tmp_path):
+    protos = Path(__file__).parent.parent / "proto"
+    imported = (protos / "kitchen/v1/kitchen.proto").read_text()
+    assert "service Kitchen" in imported
+    (tmp_path / "shop.proto").write_text(IMPORTER)
+    ended = narthex("routes", "--proto", "shop.proto", "-I", str(tmp_path), "-I", str(protos))
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.split() == ["POST", "/shop.v1.Shop/Order", "shop.v1.Shop.Order,", "its", "own", "path"]
+
+
+def test_what_narthex_answers_itself_is_not_described(narthex, tmp_path):
+    described = tmp_path / "all.binpb"
+    protos = Path(__file__).parent.parent / "proto"
+    kitchen = ("--proto", "kitchen/v1/kitchen.proto", "-I", str(protos))
+    assert narthex("descriptors", *kitchen, "-o", str(described)).returncode == 0
+    ended = narthex("routes", "--descriptor-set", str(described))
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout == narthex("routes", *kitchen).stdout

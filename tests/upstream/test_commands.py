@@ -1,7 +1,16 @@
 """``narthex routes`` and ``narthex descriptors`` of services elsewhere."""
 
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from google.protobuf import descriptor_pb2
+
+PROTOS = Path(__file__).parent.parent / "proto"
+ECHO = ("--proto", "web/v1/web.proto", "-I", str(PROTOS))
 
 
 @pytest.fixture
@@ -43,7 +52,44 @@ def test_what_keeps_an_upstream_from_telling(run, start_upstream):
     assert ended.returncode == 2
     assert "--upstream http://127.0.0.1:1: does not tell its descriptors" in ended.stderr
     assert "Connection refused" in ended.stderr
-    assert "--descriptor-set FILE" in ended.stderr
+    assert "--proto FILE or --descriptor-set FILE" in ended.stderr
     with start_upstream(with_reflection=False) as silent:
         ended = run("routes", "--upstream", silent.url)
         assert (ended.returncode, f"--upstream {silent.url}: has no reflection" in ended.stderr) == (2, True), ended.stderr
+
+
+def test_what_a_file_describes_needs_no_reflection(run, start_upstream):
+    with start_upstream(with_reflection=False) as silent:
+        ended = run("routes", "--upstream", silent.url, *ECHO)
+    assert ended.returncode == 0, ended.stderr
+    assert "/web.v1.Echo/Unary" in ended.stdout
+
+
+def test_a_file_of_another_upstream_describes_nothing_here(run, upstream, start_upstream):
+    with start_upstream(with_reflection=False) as silent:
+        there = ("--upstream", f"web.v1.Echo={upstream.url}", "--upstream", f"web.v1.Other={upstream.url}")
+        ended = run("routes", *there, "--upstream", silent.url, *ECHO)
+    assert (ended.returncode, f"--upstream {silent.url}: has no reflection" in ended.stderr) == (2, True), ended.stderr
+
+
+@pytest.mark.parametrize("command", ["routes", "serve"])
+def test_a_file_that_describes_nothing_of_an_upstream_is_told(run, command):
+    kitchen = ("--proto", "kitchen/v1/kitchen.proto", "-I", str(PROTOS))
+    ended = run(command, "--upstream", "web.v1.Echo=http://127.0.0.1:1", "--no-upstream-reflection", *kitchen)
+    assert ended.returncode == 2
+    assert "--proto kitchen/v1/kitchen.proto: describes no service of an upstream" in ended.stderr
+    assert "it has kitchen.v1.Kitchen" in ended.stderr
+
+
+def test_an_interrupt_is_heard_while_upstreams_are_asked(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(20)
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        command = [sys.executable, "-m", "narthex", "routes", "--upstream", url]
+        with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as asking:
+            connection, _ = silent.accept()
+            with connection:
+                asking.send_signal(signal.SIGINT)
+                # An upstream has ten seconds to tell.
+                _, said = asking.communicate(timeout=6)
+    assert (asking.returncode, said) == (130, b"")

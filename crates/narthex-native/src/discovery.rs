@@ -166,7 +166,7 @@ impl Discovery {
             *known = Known::Silent;
         }
         tracing::warn!(
-            "the upstream {address} has no reflection: services of it that no --descriptor-set describes are gRPC \
+            "the upstream {address} has no reflection: services of it that no --proto or --descriptor-set describes are gRPC \
              and gRPC-Web alone, without JSON and Connect"
         );
         // Nothing is expected of it any more.

@@ -1,6 +1,6 @@
 //! Descriptors from `.proto` files, without protoc.
 //!
-//! [`compile`] reads files and what they import and gives a serialized `FileDescriptorSet`, which a
+//! [`compile`] reads files and what they import and makes a serialized `FileDescriptorSet`, which a
 //! [`Pool`](narthex_protojson::Pool) is built from as from one of protoc's. Comments stay in it, for whoever documents the API, and
 //! so do options of any extension. Compiling itself is protox's; here is where imports are found, and what is told of faults.
 //!
@@ -34,7 +34,16 @@ impl fmt::Display for Fault {
     }
 }
 
-/// A serialized `google.protobuf.FileDescriptorSet` of these files and all that they import, each file after those it imports.
+/// Files that were compiled together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Compiled {
+    /// Those that were asked for, by the names that they are imported by; imports are not among them.
+    pub files: Vec<String>,
+    /// A serialized `google.protobuf.FileDescriptorSet` of them and all that they import, each file after those it imports.
+    pub descriptor_set: Vec<u8>,
+}
+
+/// Compiles these files and all that they import.
 ///
 /// A file is named by its path, which lies in one of the `folders`, or relative to one of them, as in an `import`. Imports are
 /// looked for in the folders in their order. Those that annotate APIs (of google.api and google.rpc) are found without a folder that
@@ -43,7 +52,7 @@ impl fmt::Display for Fault {
 /// # Errors
 ///
 /// The first fault of each file that has any.
-pub fn compile(files: &[PathBuf], folders: &[PathBuf]) -> Result<Vec<u8>, Vec<Fault>> {
+pub fn compile(files: &[PathBuf], folders: &[PathBuf]) -> Result<Compiled, Vec<Fault>> {
     let mut compiler = Compiler::with_file_resolver(resolver(folders));
     compiler.include_imports(true).include_source_info(true);
     let mut faults = BTreeSet::new();
@@ -53,7 +62,11 @@ pub fn compile(files: &[PathBuf], folders: &[PathBuf]) -> Result<Vec<u8>, Vec<Fa
         }
     }
     if faults.is_empty() {
-        Ok(compiler.encode_file_descriptor_set())
+        let asked = compiler.files().filter(|file| !file.is_import());
+        Ok(Compiled {
+            files: asked.map(|file| file.name().to_owned()).collect(),
+            descriptor_set: compiler.encode_file_descriptor_set(),
+        })
     } else {
         Err(faults.into_iter().collect())
     }

@@ -18,7 +18,7 @@ fn faults(files: &[&str]) -> Vec<String> {
 }
 
 fn shop() -> Vec<u8> {
-    compile(&["shop/v1/shop.proto".into()], &[folder()]).expect("this is right")
+    compile(&["shop/v1/shop.proto".into()], &[folder()]).expect("this is right").descriptor_set
 }
 
 #[test]
@@ -36,7 +36,16 @@ fn a_file_comes_after_all_that_it_imports() {
 #[test]
 fn a_path_names_a_file_as_an_import_does() {
     let path = folder().join("shop/v1/shop.proto");
-    assert_eq!(compile(&[path], &[folder()]).unwrap(), shop());
+    assert_eq!(compile(&[path], &[folder()]).unwrap().descriptor_set, shop());
+}
+
+#[test]
+fn imports_are_not_asked_for() {
+    let shop = folder().join("shop/v1/shop.proto");
+    assert_eq!(compile(std::slice::from_ref(&shop), &[folder()]).unwrap().files, ["shop/v1/shop.proto"]);
+    // In this order the first was an import before it was asked for.
+    let both = compile(&[shop, "shop/v1/options.proto".into()], &[folder()]).unwrap();
+    assert_eq!(both.files, ["shop/v1/options.proto", "shop/v1/shop.proto"]);
 }
 
 #[test]
@@ -55,7 +64,7 @@ fn annotations_and_comments_are_kept() {
 #[test]
 fn protobufs_own_files_are_not_taken_from_a_folder() {
     let newer = folder().join("newer");
-    assert_eq!(compile(&["shop/v1/shop.proto".into()], &[newer, folder()]).unwrap(), shop());
+    assert_eq!(compile(&["shop/v1/shop.proto".into()], &[newer, folder()]).unwrap().descriptor_set, shop());
 }
 
 #[test]
