@@ -191,6 +191,7 @@ def _parser() -> argparse.ArgumentParser:
         described.add_options,
         _add_where,
         _add_translation,
+        _add_exposure,
         transcoding.add_options,
         openapi.add_serving_options,
         _add_limits,
@@ -306,8 +307,8 @@ def _add_where(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_exposure(parser: argparse._ActionsContainer) -> None:
-    parser.add_argument(
+def _add_exposure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument_group("what is public").add_argument(
         "--expose",
         action="append",
         metavar="PROTOCOL=SELECTOR,...",
@@ -330,7 +331,6 @@ def _add_translation(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="an unknown path below this one is a JSON 404, not the application's; may be repeated",
     )
-    _add_exposure(translation)
     translation.add_argument(
         "--cors-origin",
         action="append",
