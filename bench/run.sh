@@ -37,7 +37,9 @@ if [ ! -e "$wheel" ] || [ -n "$(find "${sources[@]}" -type f -newer "$wheel" -no
   mv "$started" "$wheel"
 fi
 
-if [ "$module" = bench ]; then
+# These take minutes to build: not for scenarios that have no use for them.
+named=$(printf '%s\n' "$@" | grep -E '^(raw|echo|stream|round|grpc|connect|json|http|health|latency|start)' || true)
+if [ "$module" = bench ] && { [ -z "$named" ] || grep -q tonic <<< "$named"; }; then
   CARGO_TARGET_DIR=build/bench/tonic cargo build -q --release --locked --manifest-path bench/tonic/Cargo.toml
   proxy=8.1.5
   if [ "$(build/bench/bin/structured-proxy --version 2>/dev/null)" != "structured-proxy $proxy" ]; then
