@@ -208,11 +208,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     routes.set_defaults(command=_routes)
-    _add_what(routes)
-    upstream.add_options(routes)
-    described.add_options(routes)
-    transcoding.add_options(routes)
-    _add_exposure(routes)
+    _add_routed(routes)
     document = commands.add_parser(
         "openapi",
         usage="narthex openapi [OPTIONS] [APP]",
@@ -223,11 +219,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     document.set_defaults(command=_openapi)
-    _add_what(document)
-    upstream.add_options(document)
-    described.add_options(document)
-    transcoding.add_options(document)
-    _add_exposure(document)
+    _add_routed(document)
     openapi.add_options(document)
     descriptors = commands.add_parser(
         "descriptors",
@@ -305,6 +297,12 @@ def _add_where(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="write one line with the bound addresses to this descriptor once requests are served, then close it if above 2",
     )
+
+
+def _add_routed(parser: argparse.ArgumentParser) -> None:
+    """The options of what has routes, for commands that only tell of them."""
+    for add in (_add_what, upstream.add_options, described.add_options, transcoding.add_options, _add_exposure):
+        add(parser)
 
 
 def _add_exposure(parser: argparse.ArgumentParser) -> None:
