@@ -25,6 +25,8 @@ RUST_ENV = PYO3_PYTHON="$(abspath $(BIN))/python" \
 
 WHEEL_SOURCES := Cargo.toml Cargo.lock pyproject.toml \
 	$(shell find crates python -type f -not -path '*/__pycache__/*' -not -path '*/tests/*' -not -name '*.so')
+# Most of a test is the start of a server. The tests of a file stay together, since they share servers.
+PARALLEL := --numprocesses=auto --dist=loadfile
 PROTOS := $(shell find demo/proto -name '*.proto')
 BINDINGS := demo/shop/v1/shop_pb2_grpc.py
 
@@ -103,14 +105,14 @@ test-examples: ## Run the tests of examples/
 .PHONY: test-python
 test-python: build $(VENV)/.test $(TOOLS)/bin/grpcurl browser ## Run the Python tests: the package's, and the demo's end to end, direct and through Envoy
 	@mkdir -p $(RESULTS)
-	$(BIN)/python -m pytest tests --junitxml=$(RESULTS)/tests.xml
+	$(BIN)/python -m pytest tests $(PARALLEL) --junitxml=$(RESULTS)/tests.xml
 	$(BIN)/python -m pytest demo/tests --junitxml=$(RESULTS)/demo.xml
 
 # SKIP_DEFAULT=1 leaves out the one that .venv is made from, which `make test` has tested.
 # NEWEST=1 takes the newest of the rest alone, as CI does, and lists the others as left out.
 .PHONY: test-pythons
 test-pythons: ## Run the Python tests, and those of the crates that link Python, on every CPython of this machine from 3.11 on
-	$(PYTHON) scripts/pythons.py $(if $(SKIP_DEFAULT),--skip $(PYTHON)) $(if $(NEWEST),--newest) $(if $(ARGS),-- $(ARGS))
+	$(PYTHON) scripts/pythons.py $(if $(SKIP_DEFAULT),--skip $(PYTHON)) $(if $(NEWEST),--newest) -- $(PARALLEL) $(ARGS)
 
 $(VENV)/.test: requirements/test.txt requirements/e2e.txt $(VENV)/.build
 	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements/test.txt -r requirements/e2e.txt

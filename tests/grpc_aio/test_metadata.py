@@ -220,7 +220,7 @@ async def test_trailing_metadata_that_is_none(aio_serving, metadata):
     assert len(raised) == 1
 
 
-@pytest.mark.parametrize("metadata", [((42, 42),), (("key", object()),)], ids=repr)
+@pytest.mark.parametrize("metadata", [((42, 42),), (("key", object()),)], ids=["key", "value"])
 async def test_initial_metadata_that_is_none(aio_serving, metadata):
     async def handler(request, context):
         await context.send_initial_metadata(metadata)
