@@ -151,7 +151,7 @@ fuzz: $(TOOLS)/bin/cargo-fuzz ## Fuzz what reads bytes from strangers, each targ
 	@$(PYTHON) scripts/fuzz.py --seconds $(SECONDS) $(TARGETS)
 
 $(TOOLS)/bin/cargo-fuzz:
-	cargo install cargo-fuzz --version $(CARGO_FUZZ_VERSION) --debug --locked --root $(TOOLS)
+	CARGO_PROFILE_DEV_DEBUG=0 cargo install cargo-fuzz --version $(CARGO_FUZZ_VERSION) --debug --locked --root $(TOOLS)
 
 .PHONY: lint
 lint: lint-rust lint-python ## Check format, lints, types and dependency rules
@@ -177,7 +177,7 @@ $(VENV)/.lint: requirements/lint.txt $(VENV)/.test
 	@touch $@
 
 $(TOOLS)/bin/cargo-deny:
-	cargo install cargo-deny --version $(CARGO_DENY_VERSION) --debug --locked --root $(TOOLS)
+	CARGO_PROFILE_DEV_DEBUG=0 cargo install cargo-deny --version $(CARGO_DENY_VERSION) --debug --locked --root $(TOOLS)
 
 .PHONY: fmt
 fmt: $(VENV)/.lint ## Format everything, and fix what the linters can

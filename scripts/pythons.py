@@ -1,7 +1,7 @@
 """Runs the tests on every CPython that Narthex supports and this machine has: the wheel's and those of the crates that link it.
 
-Each interpreter has its own environment and its own Cargo target folder under ``build/pythons``: for another interpreter Cargo
-would build again what it has built, and the other way round. The wheel is made in the dev profile, which is quicker to build.
+Each interpreter has its own environment under ``build/pythons``. Cargo's target folder is the workspace's: for another interpreter
+it builds again what links one, a few crates, and has the rest. The wheel is made in the dev profile, which is quicker to build.
 At the end it prints which interpreters ran, with counts, and which were left out and why.
 
     python scripts/pythons.py [--skip PYTHON] [--newest] [-- PYTEST-ARGUMENT ...]
@@ -116,7 +116,7 @@ def run(interpreter: Interpreter, pytest_arguments: list[str]) -> None:
     folder = BUILD / interpreter.name
     folder.mkdir(parents=True, exist_ok=True)
     python = folder / "bin" / "python"
-    environment = {**os.environ, "CARGO_TARGET_DIR": str(folder / "target"), "PYO3_PYTHON": str(python)}
+    environment = {**os.environ, "PYO3_PYTHON": str(python)}
 
     def call(what: str, *command: str | Path, log: Path | None = None, **more: str) -> bool:
         print(f"== {interpreter.name}: {what}", flush=True)
