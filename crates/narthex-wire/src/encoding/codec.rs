@@ -13,6 +13,7 @@ use zstd::stream::read::Decoder;
 use zstd::zstd_safe::{DCtx, DParameter};
 
 use super::Encoding;
+use super::stream::Codec;
 
 /// As much history as gzip can refer to, in the power of two.
 pub(super) const DEFLATE_WINDOW: u8 = 15;
@@ -39,12 +40,44 @@ pub(super) fn decompress(encoding: Encoding, data: &[u8], limit: usize) -> io::R
     match encoding {
         Encoding::Identity => Ok(data.to_vec()),
         Encoding::Gzip => read_to_limit(MultiGzDecoder::new(data), data.len(), limit),
-        Encoding::Deflate => read_to_limit(ZlibDecoder::new(data), data.len(), limit),
+        Encoding::Deflate => {
+            let mut decoder = ZlibDecoder::new(data);
+            let message = read_to_limit(&mut decoder, data.len(), limit)?;
+            if message.len() <= limit && !decoder.get_ref().is_empty() {
+                return Err(something_follows());
+            }
+            Ok(message)
+        }
         Encoding::Zstd => UNZSTD.with_borrow_mut(|context| {
             read_to_limit(Decoder::with_context(data, context), data.len(), limit)
         }),
-        Encoding::Brotli => read_to_limit(brotli::Decompressor::new(data, BROTLI_BUFFER), data.len(), limit),
+        Encoding::Brotli => unbrotli(data, limit),
     }
+}
+
+/// By steps, since brotli's own reader does not tell what it has left.
+fn unbrotli(mut data: &[u8], limit: usize) -> io::Result<Vec<u8>> {
+    let mut codec = Codec::brotli();
+    let mut message = Vec::new();
+    let mut piece = [0; BROTLI_BUFFER];
+    while message.len() <= limit {
+        let step = codec.step(data, &mut piece)?;
+        message.extend_from_slice(&piece[..step.written]);
+        data = &data[step.read..];
+        if step.ended {
+            return if data.is_empty() { Ok(message) } else { Err(something_follows()) };
+        }
+        if step.read == 0 && step.written == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    message.truncate(limit.saturating_add(1));
+    Ok(message)
+}
+
+/// These encodings have one member, unlike gzip and zstd.
+pub(super) fn something_follows() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "something follows its end")
 }
 
 fn read_to_limit(decoder: impl Read, compressed: usize, limit: usize) -> io::Result<Vec<u8>> {

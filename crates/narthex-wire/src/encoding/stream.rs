@@ -17,7 +17,7 @@ use zstd::stream::raw::{Decoder, Operation as _};
 use zstd::zstd_safe::DParameter;
 
 use super::Encoding;
-use super::codec::{DEFLATE_WINDOW, ZSTD_WINDOW_LOG};
+use super::codec::{DEFLATE_WINDOW, ZSTD_WINDOW_LOG, something_follows};
 use crate::{Body, BoxError};
 
 /// The largest piece that is decompressed at once.
@@ -155,14 +155,14 @@ impl HttpBody for Decompressed {
 }
 
 /// What one step of a decompressor did.
-struct Step {
-    read: usize,
-    written: usize,
+pub(super) struct Step {
+    pub(super) read: usize,
+    pub(super) written: usize,
     /// The member or frame has ended; all of it has been written.
-    ended: bool,
+    pub(super) ended: bool,
 }
 
-enum Codec {
+pub(super) enum Codec {
     Deflate {
         state: Decompress,
         is_gzip: bool,
@@ -187,15 +187,17 @@ impl Codec {
                 decoder.set_parameter(window).expect("the value is within zstd's range");
                 Some(Self::Zstd(decoder))
             }
-            Encoding::Brotli => {
-                // Strict: windows of RFC 7932, 16 MiB at most.
-                let alloc = StandardAlloc::default;
-                Some(Self::Brotli(Box::new(BrotliState::new_strict(alloc(), alloc(), alloc()))))
-            }
+            Encoding::Brotli => Some(Self::brotli()),
         }
     }
 
-    fn step(&mut self, input: &[u8], output: &mut [u8]) -> io::Result<Step> {
+    /// Strict: windows of RFC 7932, 16 MiB at most.
+    pub(super) fn brotli() -> Self {
+        let alloc = StandardAlloc::default;
+        Self::Brotli(Box::new(BrotliState::new_strict(alloc(), alloc(), alloc())))
+    }
+
+    pub(super) fn step(&mut self, input: &[u8], output: &mut [u8]) -> io::Result<Step> {
         match self {
             Self::Deflate { state, .. } => {
                 let (read, written) = (state.total_in(), state.total_out());
@@ -231,7 +233,7 @@ impl Codec {
                     }
                 }
             }
-            Self::Ended => Err(io::Error::new(io::ErrorKind::InvalidData, "something follows its end")),
+            Self::Ended => Err(something_follows()),
         }
     }
 
