@@ -34,6 +34,9 @@ class Parcels(parcels_pb2_grpc.ParcelsServicer):
     async def Store(self, request, context):
         return parcels_pb2.Text(text=f"{request.name} {request.content.content_type}", data=request.content.data)
 
+    async def Change(self, request, context):
+        return parcels_pb2.Text(text=",".join(request.update_mask.paths), to=request.label.to)
+
     async def Upload(self, requests, context):
         pieces = [request async for request in requests]
         sizes = ",".join(str(len(piece.content.data)) for piece in pieces)

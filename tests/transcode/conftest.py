@@ -6,7 +6,7 @@ from wires import Http1, Http2
 
 @pytest.fixture(scope="module")
 def parcels(serve):
-    with serve("--grpc", "parcel_post:register", "--unknown-query", "capture") as server:
+    with serve("--grpc", "parcel_post:register", "--unknown-query", "capture", "--fill-update-mask") as server:
         yield server
 
 

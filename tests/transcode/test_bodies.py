@@ -112,3 +112,24 @@ def test_an_error_before_any_piece_has_its_status(wire):
     wire.request("/parcels/files?count=0&fail=true")
     response = wire.response()
     assert (response.status, json.loads(response.body)) == (500, {"code": 15, "message": "the rest is gone"})
+
+
+@pytest.mark.parametrize(
+    ("target", "kind", "body"),
+    [
+        ("/parcels/me", "application/json", b'{"text": "a", "data": null}'),
+        ("/parcels/me/whole", "application/json", b'{"label": {"text": "a", "data": null}}'),
+        ("/parcels/me", "application/x-www-form-urlencoded", b"text=a&data=AQI%3D"),
+        ("/parcels/me/whole", "application/x-www-form-urlencoded", b"label.text=a&label.data=AQI%3D"),
+        (
+            "/parcels/me",
+            MULTIPART,
+            b'--b\r\ncontent-disposition: form-data; name="text"\r\n\r\na\r\n'
+            b'--b\r\ncontent-disposition: form-data; name="data"; filename="a; name=to"\r\n\r\n\xff\r\n--b--\r\n',
+        ),
+    ],
+)
+def test_a_patch_says_what_it_updates(wire, target, kind, body):
+    wire.request(target, "PATCH", [("content-type", kind)], body)
+    response = wire.response("PATCH")
+    assert (response.status, json.loads(response.body)) == (200, {"text": "data,text", "to": "me"})

@@ -40,5 +40,6 @@ pub use pool::{File, Pool, join_descriptor_sets};
 pub use read::{ReadOptions, field_json_to_wire, json_to_wire};
 pub use scalar::text_to_wire;
 pub use status::{StatusDetail, status_details, status_details_to_json};
+pub use wire::{MAX_DEPTH, TOO_DEEP};
 pub use wkt::WellKnown;
 pub use write::{WriteOptions, wire_to_field_json, wire_to_json};

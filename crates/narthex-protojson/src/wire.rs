@@ -13,9 +13,10 @@ pub(crate) enum WireType {
 
 /// How deep messages may be nested in the message at the top: protobuf's parsers read no deeper unless told to, so what
 /// is deeper would be an error of the service that gets it. Groups and the entries of maps are messages too.
-pub(crate) const MAX_DEPTH: usize = 100;
+pub const MAX_DEPTH: usize = 100;
 
-pub(crate) const TOO_DEEP: &str = "messages are nested deeper than 100, the limit of protobuf parsers";
+/// What is said of a message that is nested deeper.
+pub const TOO_DEEP: &str = "messages are nested deeper than 100, the limit of protobuf parsers";
 
 #[inline]
 pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {

@@ -165,6 +165,6 @@ pub(crate) fn plain_message(field: &Field) -> Option<narthex_protojson::Message>
 }
 
 /// Whether a body that says it is a form is one: `curl -d` says so of all data, and JSON for a message starts with a brace.
-fn is_form(body: &[u8]) -> bool {
+pub(crate) fn is_form(body: &[u8]) -> bool {
     !body.is_empty() && !body.trim_ascii_start().starts_with(b"{")
 }

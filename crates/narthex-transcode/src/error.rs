@@ -109,6 +109,16 @@ pub(crate) enum Rejection {
 }
 
 impl Rejection {
+    /// Of a form; a name is a stranger's, and is repeated at no great length.
+    pub(crate) fn form(name: &str, message: impl Into<String>) -> Self {
+        const LIMIT: usize = 80;
+        let name = match name.char_indices().nth(LIMIT) {
+            Some((end, _)) => format!("{}...", &name[..end]),
+            None => name.to_owned(),
+        };
+        Self::Form { name, message: message.into() }
+    }
+
     /// The HTTP status; where HTTP has a word of its own for it, that one, else what the code maps to.
     pub(crate) fn http(&self) -> StatusCode {
         match self {

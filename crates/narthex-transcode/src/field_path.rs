@@ -1,6 +1,6 @@
 //! Dotted names (`book.author.name`) to the fields they mean.
 
-use narthex_protojson::{Field, Kind, Message, WellKnown};
+use narthex_protojson::{Field, Kind, MAX_DEPTH, Message, WellKnown};
 
 /// Why a field path leads nowhere.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -34,6 +34,11 @@ pub(crate) fn resolve<'n>(
         fields.push(parent.field(name).ok_or_else(unknown)?);
     }
     Ok(fields)
+}
+
+/// Whether a name leads further than messages may nest. A message may be recursive, and a name in a form as long as a body.
+pub(crate) fn is_too_deep(name: &str) -> bool {
+    name.bytes().filter(|byte| *byte == b'.').count() > MAX_DEPTH
 }
 
 /// Whether a value of the field can be given as text, apart from being repeated.

@@ -114,7 +114,10 @@ fn is_message(body: &RequestBody) -> bool {
 fn encoding(headers: &HeaderMap) -> Result<Encoding, Rejection> {
     let mut values = headers.get_all(header::CONTENT_ENCODING).iter();
     let (Some(value), more) = (values.next(), values.next()) else { return Ok(Encoding::Identity) };
-    let encoding = Encoding::from_name(value.as_bytes()).filter(|_| more.is_none());
+    let name = value.as_bytes().trim_ascii();
+    // RFC 9110 8.4.1.3: an older name of the same.
+    let name = if name.eq_ignore_ascii_case(b"x-gzip") { b"gzip" } else { name };
+    let encoding = Encoding::from_name(name).filter(|_| more.is_none());
     encoding.ok_or_else(|| Rejection::Encoding { given: lossy(value) })
 }
 
@@ -131,7 +134,7 @@ pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     headers.get(header::CONTENT_TYPE).is_some_and(|value| type_is_json(essence(value.as_bytes())))
 }
 
-fn type_is_json(essence: &[u8]) -> bool {
+pub(crate) fn type_is_json(essence: &[u8]) -> bool {
     let Some(slash) = essence.iter().position(|&byte| byte == b'/') else { return false };
     let subtype = &essence[slash + 1..];
     let suffix = subtype.len().checked_sub(5).map(|at| &subtype[at..]);

@@ -1,33 +1,39 @@
 //! `multipart/form-data` to the wire of a message: each part is a field.
 
 use std::convert::Infallible;
+use std::error::Error as _;
 
 use bytes::Bytes;
-use multer::{Field as Part, Multipart};
-use narthex_protojson::{Field, Kind, Message, field_json_to_wire, text_to_wire};
+use http::header;
+use multer::{Error, Multipart};
+use narthex_protojson::{Field, Kind, MAX_DEPTH, Message, TOO_DEEP, field_json_to_wire, text_to_wire};
 use narthex_wire::envelope;
+use narthex_wire::protocol::essence;
 
 use crate::bind::nested;
 use crate::error::Rejection;
 use crate::field_path;
 use crate::http_body;
+use crate::media;
 use crate::options::Options;
 use crate::route::Route;
 use crate::rule::{BodyField, RequestBody};
+use crate::update_mask::UpdateMask;
 use crate::wire::put_len;
 
-/// The request message in its envelope: what the parts say, then `tail`.
+/// The request message in its envelope: what the parts say, then `tail`, to which `mask` is added.
 pub(crate) async fn bind_body(
     route: &Route,
     body: Bytes,
     content_type: &[u8],
-    tail: &[u8],
+    tail: &mut Vec<u8>,
+    mut mask: Option<UpdateMask>,
     options: &Options,
 ) -> Result<Bytes, Rejection> {
     let (kind, parents) = match &route.body {
         RequestBody::Field(BodyField { parents, field }) => match field.kind() {
             Kind::Message(kind) => (kind, [parents, std::slice::from_ref(field)].concat()),
-            _ => return Err(refuse("", "this field takes no form")),
+            _ => return Err(Rejection::form("", "this field takes no form")),
         },
         _ => (route.input.clone(), Vec::new()),
     };
@@ -35,13 +41,21 @@ pub(crate) async fn bind_body(
     let whole = std::future::ready(Ok::<_, Infallible>(body));
     let mut parts = Multipart::new(futures_util::stream::once(whole), boundary);
     let mut out = vec![0; envelope::PREFIX];
-    while let Some(part) = parts.next_field().await.map_err(|error| refuse("", &error.to_string()))? {
-        let mut wire = Vec::new();
-        bind_part(&kind, part, options, &mut wire).await?;
-        nested(&parents, &mut out, |out| {
-            out.extend_from_slice(&wire);
-            Ok(())
-        })?;
+    while let Some(part) = parts.next_field().await.map_err(|error| malformed(&error))? {
+        let Some(part) = Part::read(&kind, part, options).await? else { continue };
+        let (last, inner) = part.fields.split_last().expect("a field path that resolves is not empty");
+        let parents = [&parents, inner].concat();
+        if parents.len() > MAX_DEPTH {
+            return Err(Rejection::form(&part.name, TOO_DEEP));
+        }
+        nested(&parents, &mut out, |out| part.bind(last, options, out))?;
+        if let Some(mask) = &mut mask {
+            let value = part.is_json().then(|| serde_json::from_slice(&part.data).ok()).flatten();
+            mask.add(&part.fields, value.as_ref());
+        }
+    }
+    if let Some(mask) = mask {
+        mask.put(tail);
     }
     out.extend_from_slice(tail);
     Ok(envelope::seal(out))
@@ -52,64 +66,130 @@ const LONGEST_BOUNDARY: usize = 70;
 
 /// What stands between the parts of a multipart body of any kind.
 pub(crate) fn boundary(content_type: &[u8]) -> Result<String, Rejection> {
-    let parameters = content_type.iter().position(|&byte| byte == b';').map(|at| &content_type[at..]);
-    let parameters = parameters.and_then(|parameters| std::str::from_utf8(parameters).ok());
-    // multer knows one kind; all have the same parameter.
-    let form = parameters.map(|parameters| format!("multipart/form-data{parameters}"));
-    let boundary = form.and_then(|form| multer::parse_boundary(form).ok());
-    let boundary = boundary.ok_or_else(|| refuse("", "the content-type names no boundary"))?;
+    let boundary = parameter(content_type, b"boundary").and_then(|boundary| String::from_utf8(boundary).ok());
+    let boundary = boundary.ok_or_else(|| Rejection::form("", "the content-type names no boundary"))?;
     // It is looked for with every piece that comes.
     if (1..=LONGEST_BOUNDARY).contains(&boundary.len()) {
         Ok(boundary)
     } else {
-        Err(refuse("", "the boundary has to be of 1 to 70 characters"))
+        Err(Rejection::form("", "the boundary has to be of 1 to 70 characters"))
     }
 }
 
-async fn bind_part(
-    kind: &Message,
-    part: Part<'_>,
-    options: &Options,
-    out: &mut Vec<u8>,
-) -> Result<(), Rejection> {
-    let name = part.name().unwrap_or_default().to_owned();
-    let content_type = part.content_type().map(ToString::to_string);
-    let data = part.bytes().await.map_err(|error| refuse(&name, &error.to_string()))?;
-    let Ok(fields) = field_path::resolve(kind, name.split('.')) else {
-        if options.read.ignore_unknown {
-            return Ok(());
+/// A parameter of a header, as in `form-data; name="a"` (RFC 9110 5.6.6). What is not quoted is taken up to the next semicolon.
+///
+/// multer's own reading finds ` name=` in the text of a `filename`, too.
+fn parameter(header: &[u8], wanted: &[u8]) -> Option<Vec<u8>> {
+    let mut rest = behind_semicolon(header);
+    loop {
+        let equals = rest.iter().position(|byte| matches!(byte, b'=' | b';'))?;
+        let (name, value) = (rest[..equals].trim_ascii(), rest[equals..].strip_prefix(b"="));
+        let Some(value) = value.map(<[u8]>::trim_ascii_start) else {
+            rest = &rest[equals + 1..];
+            continue;
+        };
+        let (value, behind) = if let Some(quoted) = value.strip_prefix(b"\"") {
+            unquoted(quoted)?
+        } else {
+            let end = value.iter().position(|byte| *byte == b';').unwrap_or(value.len());
+            (value[..end].trim_ascii_end().to_vec(), &value[end..])
+        };
+        if name.eq_ignore_ascii_case(wanted) {
+            return Some(value);
         }
-        return Err(refuse(&name, &format!("{} has no such field", kind.full_name())));
-    };
-    let (last, parents) = fields.split_last().expect("a field path that resolves is not empty");
-    nested(parents, out, |out| bind_value(last, &name, content_type.as_deref(), &data, options, out))
+        rest = behind_semicolon(behind);
+    }
 }
 
-fn bind_value(
-    field: &Field,
-    name: &str,
-    content_type: Option<&str>,
-    data: &Bytes,
-    options: &Options,
-    out: &mut Vec<u8>,
-) -> Result<(), Rejection> {
-    let is_json = content_type.is_some_and(|kind| kind.starts_with("application/json"));
-    match field.kind() {
-        // A file, or a text box: both are bytes as they are.
-        Kind::Bytes if !is_json => put_len(field.number(), data, out),
-        Kind::Message(kind) if kind.is_http_body() => {
-            http_body::put_field(field.number(), content_type.unwrap_or_default().as_bytes(), data, out);
-        }
-        _ if is_json => field_json_to_wire(field, data, &options.read, out).map_err(Rejection::Json)?,
-        _ => {
-            let text = std::str::from_utf8(data).map_err(|_| refuse(name, "it is not UTF-8"))?;
-            text_to_wire(std::slice::from_ref(field), text, &options.read, out)
-                .map_err(|error| refuse(name, &error.to_string()))?;
+/// What a text whose first quotation mark has been passed says up to the last one, and what is behind that.
+fn unquoted(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+    let mut value = Vec::new();
+    let mut bytes = text.iter().enumerate();
+    while let Some((at, &byte)) = bytes.next() {
+        match (byte, text.get(at + 1)) {
+            (b'"', _) => return Some((value, &text[at + 1..])),
+            // Nothing else: there are browsers that send C:\names\of\files.
+            (b'\\', Some(escaped @ (b'"' | b'\\'))) => {
+                value.push(*escaped);
+                bytes.next();
+            }
+            _ => value.push(byte),
         }
     }
-    Ok(())
+    None
 }
 
-pub(crate) fn refuse(name: &str, message: &str) -> Rejection {
-    Rejection::Form { name: name.to_owned(), message: message.to_owned() }
+fn behind_semicolon(text: &[u8]) -> &[u8] {
+    text.iter().position(|byte| *byte == b';').map_or(&[], |at| &text[at + 1..])
+}
+
+/// A part that is whole.
+struct Part {
+    name: String,
+    /// The way to the field that it names.
+    fields: Vec<Field>,
+    /// As it came; empty if it says nothing.
+    content_type: Vec<u8>,
+    data: Bytes,
+}
+
+impl Part {
+    /// None if it is to be left out.
+    async fn read(
+        kind: &Message,
+        part: multer::Field<'_>,
+        options: &Options,
+    ) -> Result<Option<Self>, Rejection> {
+        let headers = part.headers();
+        let name = headers.get(header::CONTENT_DISPOSITION);
+        let name = name.and_then(|value| parameter(value.as_bytes(), b"name"));
+        let name = name.and_then(|name| String::from_utf8(name).ok()).filter(|name| !name.is_empty());
+        // Without headers multer would give what comes after another empty line.
+        let name = name.ok_or_else(|| Rejection::form("", "a part has no name"))?;
+        let content_type = headers.get(header::CONTENT_TYPE).map(|value| value.as_bytes().to_vec());
+        let data = part.bytes().await.map_err(|error| malformed(&error))?;
+        if field_path::is_too_deep(&name) {
+            return Err(Rejection::form(&name, TOO_DEEP));
+        }
+        match field_path::resolve(kind, name.split('.')) {
+            Ok(fields) => {
+                Ok(Some(Self { name, fields, content_type: content_type.unwrap_or_default(), data }))
+            }
+            Err(_) if options.read.ignore_unknown => Ok(None),
+            Err(_) => Err(Rejection::form(&name, format!("{} has no such field", kind.full_name()))),
+        }
+    }
+
+    fn is_json(&self) -> bool {
+        media::type_is_json(essence(&self.content_type))
+    }
+
+    fn bind(&self, field: &Field, options: &Options, out: &mut Vec<u8>) -> Result<(), Rejection> {
+        match field.kind() {
+            // A file, or a text box: both are bytes as they are.
+            Kind::Bytes if !self.is_json() => put_len(field.number(), &self.data, out),
+            Kind::Message(kind) if kind.is_http_body() => {
+                http_body::put_field(field.number(), &self.content_type, &self.data, out);
+            }
+            _ if self.is_json() => {
+                field_json_to_wire(field, &self.data, &options.read, out).map_err(Rejection::Json)?;
+            }
+            _ => {
+                let text = std::str::from_utf8(&self.data)
+                    .map_err(|_| Rejection::form(&self.name, "it is not UTF-8"))?;
+                text_to_wire(std::slice::from_ref(field), text, &options.read, out)
+                    .map_err(|error| Rejection::form(&self.name, error.to_string()))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What multer says is wrong with a body.
+pub(crate) fn malformed(error: &Error) -> Rejection {
+    if let Error::IncompleteFieldData { .. } | Error::IncompleteHeaders | Error::IncompleteStream = error {
+        return Rejection::form("", "it ends before its last boundary, or has none");
+    }
+    let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+    Rejection::form("", format!("{error}{cause}"))
 }

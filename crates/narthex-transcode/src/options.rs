@@ -35,7 +35,9 @@ pub struct Options {
     pub refuse_collisions: bool,
     /// How a stream of messages is written where `Accept` asks for nothing in particular.
     pub stream: StreamFormat,
-    /// A PATCH whose request has one `FieldMask`, which is not given, has it filled with the fields of the body.
+    /// A PATCH whose request has one `FieldMask`, which is not given, has it filled with the fields of what it updates that the
+    /// body gives, be it JSON or a form. What it updates is the body's field; with body `*` the message that the path's variables
+    /// lead into (`{book.name=books/*}`), or the only one of the request, and where that is none or several the mask stays unset.
     pub fill_update_mask: bool,
     /// Compress answers of a kilobyte and more as `Accept-Encoding` asks; streams never are.
     pub compress: bool,

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use narthex_protojson::{Field, Message, text_to_wire};
+use narthex_protojson::{Field, Message, TOO_DEEP, text_to_wire};
 
 use crate::captured::Captured;
 use crate::error::Rejection;
@@ -49,23 +49,38 @@ pub(crate) fn bind_form(
     options: &Options,
     out: &mut Vec<u8>,
 ) -> Result<(), Rejection> {
-    let refuse = |name: &str, message: String| Rejection::Form { name: name.to_owned(), message };
-    let form = std::str::from_utf8(form).map_err(|_| refuse("", "the form is not UTF-8".to_owned()))?;
+    let form = std::str::from_utf8(form).map_err(|_| Rejection::form("", "the form is not UTF-8"))?;
     for (name, value) in split(form) {
         let field = Named::of(name, true, options);
+        if field_path::is_too_deep(&field.decoded) {
+            return Err(Rejection::form(&field.decoded, TOO_DEEP));
+        }
         let Some(fields) = field.fields(message) else {
             if options.read.ignore_unknown {
                 continue;
             }
-            return Err(refuse(&field.decoded, format!("{} has no such field", message.full_name())));
+            return Err(Rejection::form(
+                &field.decoded,
+                format!("{} has no such field", message.full_name()),
+            ));
         };
         let value = escape::parameter(value, true, options)
-            .map_err(|message| refuse(&field.decoded, message.to_owned()))?;
+            .map_err(|message| Rejection::form(&field.decoded, message))?;
         let path = [parents, &fields].concat();
         text_to_wire(&path, &value, &options.read, out)
-            .map_err(|error| refuse(&field.decoded, error.to_string()))?;
+            .map_err(|error| Rejection::form(&field.decoded, error.to_string()))?;
     }
     Ok(())
+}
+
+/// The fields that a form names, each by the way to it.
+pub(crate) fn form_fields(message: &Message, form: &[u8], options: &Options) -> Vec<Vec<Field>> {
+    let form = std::str::from_utf8(form).unwrap_or_default();
+    let named = split(form).map(|(name, _)| Named::of(name, true, options));
+    named
+        .filter(|name| !field_path::is_too_deep(&name.decoded))
+        .filter_map(|name| name.fields(message))
+        .collect()
 }
 
 /// The name of the first parameter, for a rule that takes none.

@@ -21,7 +21,7 @@ use crate::request;
 use crate::response;
 use crate::rule::RequestBody;
 use crate::stream::{self, Failure, RequestStream, StreamFormat};
-use crate::update_mask;
+use crate::update_mask::UpdateMask;
 
 /// See [`TranscodeLayer`](crate::TranscodeLayer).
 #[derive(Debug, Clone)]
@@ -175,12 +175,19 @@ async fn message(head: &Parts, body: Body, plan: Plan, shared: &Shared) -> Resul
     };
     let content_type = head.headers.get(header::CONTENT_TYPE).map_or(&[][..], HeaderValue::as_bytes);
     let mut tail = plan.tail;
-    if options.fill_update_mask && head.method == Method::PATCH {
-        update_mask::fill(route, &body, &mut tail);
-    }
+    let fills = options.fill_update_mask && head.method == Method::PATCH;
+    let mask = if fills { UpdateMask::wanted(route, &tail) } else { None };
     let message = match plan.body.reading {
-        Reading::Multipart => multipart::bind_body(route, body, content_type, &tail, options).await?,
-        reading => bind::bind_body(route, &body, content_type, reading, &tail, options)?,
+        Reading::Multipart => {
+            multipart::bind_body(route, body, content_type, &mut tail, mask, options).await?
+        }
+        reading => {
+            if let Some(mut mask) = mask {
+                mask.read(&body, reading, options);
+                mask.put(&mut tail);
+            }
+            bind::bind_body(route, &body, content_type, reading, &tail, options)?
+        }
     };
     if options.refuse_collisions
         && let Some(field) = collision::find(&route.input, &message, &tail)

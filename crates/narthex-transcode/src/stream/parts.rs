@@ -1,6 +1,5 @@
 //! A multipart body (RFC 2046 5.1, RFC 7578) whose parts are the messages of a stream.
 
-use std::error::Error as _;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
@@ -8,6 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures_util::Stream;
+use http::header::CONTENT_TYPE;
 use multer::{Error, Field, Multipart};
 use narthex_wire::{Body, BoxError, Pieces};
 
@@ -71,9 +71,10 @@ impl Part {
     fn new(field: Field<'static>) -> Result<Self, Rejection> {
         if field.headers().is_empty() {
             // multer looks for the end of headers even where there are none, which is further on.
-            return Err(multipart::refuse("", "a part has no headers"));
+            return Err(Rejection::form("", "a part has no headers"));
         }
-        let content_type = field.content_type().map(|kind| Bytes::from(kind.to_string()));
+        let content_type = field.headers().get(CONTENT_TYPE);
+        let content_type = content_type.map(|value| Bytes::copy_from_slice(value.as_bytes()));
         Ok(Self { content_type: content_type.unwrap_or(PLAIN), data: Pieces::default(), field })
     }
 
@@ -109,7 +110,7 @@ impl Gate {
                 Poll::Pending if self.open.swap(true, Relaxed) => return Poll::Pending,
                 Poll::Pending if self.taken.load(Relaxed) > limit => {
                     let message = format!("the head of a part is larger than {limit} bytes");
-                    return Poll::Ready(Err(multipart::refuse("", &message).into()));
+                    return Poll::Ready(Err(Rejection::form("", message).into()));
                 }
                 Poll::Pending => {}
             }
@@ -120,13 +121,7 @@ impl Gate {
 fn broken(error: Error) -> Broken {
     match error {
         Error::StreamReadFailed(error) => error.into(),
-        Error::IncompleteFieldData { .. } | Error::IncompleteHeaders | Error::IncompleteStream => {
-            multipart::refuse("", "it ends before its last boundary, or has none").into()
-        }
-        error => {
-            let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-            multipart::refuse("", &format!("{error}{cause}")).into()
-        }
+        error => multipart::malformed(&error).into(),
     }
 }
 

@@ -6,7 +6,7 @@ use narthex_transcode::{Options, UnknownQuery};
 use narthex_wire::{Code, Status};
 use serde_json::json;
 
-use crate::support::{Exchange, echo, exchange, request, send};
+use crate::support::{Exchange, echo, exchange, request, send, with_type};
 
 /// Far more than any of it takes without optimisation, far less than what is not linear would.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -70,6 +70,27 @@ fn names() {
     let long = format!(r#"{{"{}": 1}}"#, "x".repeat(1_000_000));
     let (_, message) = quickly(|| send("POST", "/api/books/1:restock", &long)).refused(400);
     assert!(message.len() < 2000, "it repeats what it got: {} bytes", message.len());
+}
+
+#[test]
+fn names_of_forms() {
+    let form = "application/x-www-form-urlencoded";
+    let parts = "multipart/form-data; boundary=b";
+    let part =
+        |name: &str| format!("--b\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\nx\r\n--b--");
+    let deep = "sequel.".repeat(1_000_000);
+    let long = "x".repeat(1_000_000);
+    for name in [&long, &format!("{deep}title"), &format!("{deep}cover")] {
+        for (content_type, body) in [(form, format!("{name}=x")), (parts, part(name))] {
+            let got = quickly(|| with_type("POST", "/api/books/1:restock", content_type, body));
+            assert!(got.body.len() < 2000, "it repeats what it got: {} bytes", got.body.len());
+            assert_eq!(got.refused(400).0, Code::InvalidArgument as i64);
+        }
+    }
+    // The body is a message already.
+    let deep = "sequel.".repeat(100);
+    let got = with_type("POST", "/api/books", parts, part(&format!("{deep}cover")));
+    assert!(got.refused(400).1.contains("nested deeper than 100"));
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod bodies;
 mod bombs;
 mod client_streams;
+mod forms;
 mod layer;
 mod property;
 mod requests;

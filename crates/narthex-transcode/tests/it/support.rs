@@ -12,7 +12,9 @@ use http::{HeaderMap, Request, Response};
 use http_body::Body as _;
 use narthex_protojson::{Pool, ReadOptions, WriteOptions, json_to_wire, wire_to_json};
 use narthex_transcode::{Options, RouteTable, SchemaError, TranscodeLayer};
-use narthex_wire::{Body, BoxError, Flow, Status, envelope, is_grpc, unary_response};
+use narthex_wire::{
+    Body, BoxError, Connection, Endpoint, Flow, Origin, Status, envelope, is_grpc, unary_response,
+};
 use serde_json::Value;
 use tower_layer::Layer as _;
 use tower_service::Service;
@@ -183,6 +185,13 @@ impl Exchange {
     }
 }
 
+/// A request as an edge hands it on.
+fn from_edge(mut request: Request<Body>) -> Request<Body> {
+    let connection = Connection::plain(Endpoint::Unix(None), Endpoint::Unix(None));
+    request.extensions_mut().insert(Origin::of(&Arc::new(connection)));
+    request
+}
+
 /// Sends a request through the layer; the backend answers as told.
 pub(crate) fn exchange(
     options: Options,
@@ -191,7 +200,7 @@ pub(crate) fn exchange(
 ) -> Exchange {
     let backend = Backend { seen: Arc::default(), answer: Arc::new(answer) };
     let mut service = TranscodeLayer::new(TABLE.clone(), options).layer(backend.clone());
-    let response = service.call(request).now_or_never().expect("nothing here waits").unwrap();
+    let response = service.call(from_edge(request)).now_or_never().expect("nothing here waits").unwrap();
     let flow = Flow::of(&response);
     let (mut head, body) = response.into_parts();
     // As servers do where nobody has said it.
@@ -223,4 +232,10 @@ pub(crate) fn echo(seen: &Seen) -> Response<Body> {
         ["/Restock", "/Upload", "/Echo"].iter().any(|method| seen.request.uri.path().ends_with(method));
     let message = if same { seen.body.clone() } else { envelope::encode(b"") };
     unary_response(message, HeaderMap::new(), Status::ok().into_trailers())
+}
+
+/// The answer to a body of this type.
+pub(crate) fn with_type(method: &str, target: &str, content_type: &str, body: impl Into<Bytes>) -> Exchange {
+    let request = Request::builder().method(method).uri(target).header("content-type", content_type);
+    exchange(Options::default(), request.body(Body::full(body.into())).unwrap(), echo)
 }
