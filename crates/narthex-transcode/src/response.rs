@@ -9,7 +9,7 @@ use http::{Response, StatusCode, response};
 use http_body::Body as _;
 use narthex_protojson::{Pool, WriteOptions, status_details_to_json, wire_to_field_json, wire_to_json};
 use narthex_wire::envelope::{self, Decoder};
-use narthex_wire::{Accepted, Body, Code, CollectError, Encoding, Flow, Status, is_grpc};
+use narthex_wire::{Accepted, Body, Code, CollectError, Encoding, Status};
 
 use crate::details;
 use crate::error::Rejection;
@@ -30,16 +30,13 @@ const ENCODINGS: [Encoding; 3] = [Encoding::Zstd, Encoding::Brotli, Encoding::Gz
 /// The HTTP status of an answer that a servicer chooses, as in HTTP over gRPC.
 static X_HTTP_CODE: HeaderName = HeaderName::from_static("x-http-code");
 
-/// Turns the answer of a unary method into the answer of its binding; what is not gRPC stays as it is.
+/// Turns the answer of a unary method into the answer of its binding.
 pub(crate) async fn from_grpc(
     response: Response<Body>,
     route: &Route,
     accepted: Option<Accepted>,
     shared: &Shared,
 ) -> Response<Body> {
-    if !is_grpc(response.headers()) {
-        return response;
-    }
     let (mut head, body) = response.into_parts();
     let options = &shared.options;
     let answer = read(&head, body, options.max_response).await;
@@ -57,7 +54,6 @@ pub(crate) async fn from_grpc(
     head.status = chosen_status(&trailing).or_else(|| chosen_status(&head.headers)).unwrap_or(StatusCode::OK);
     keep_metadata(&mut head.headers);
     add_metadata(&mut head.headers, &trailing);
-    head.extensions.insert(Flow::Json);
     let accepted = accepted.filter(|_| {
         !is_without_content(head.status)
             && written.is_worth_compressing()
@@ -112,7 +108,6 @@ fn error_response(status: &Status, http: StatusCode, shared: &Shared) -> Respons
     {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
-    response.extensions_mut().insert(Flow::Json);
     response
 }
 
@@ -137,7 +132,7 @@ pub(crate) fn without_body(response: Response<Body>) -> Response<Body> {
 }
 
 /// Whether answers of this status have no content, whatever the message says (RFC 9110 15.3.5, 15.3.6, 15.4.5).
-const fn is_without_content(status: StatusCode) -> bool {
+pub(crate) const fn is_without_content(status: StatusCode) -> bool {
     matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED)
 }
 

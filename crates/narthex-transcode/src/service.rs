@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Response};
-use narthex_wire::{Accepted, Answered, Body, Code, CollectError, Encoding, Status, is_grpc};
+use narthex_wire::{Accepted, Answered, Body, Code, CollectError, Encoding, Flow, Origin, Status, is_grpc};
 use tower_service::Service;
 
 use crate::bind;
@@ -109,7 +109,8 @@ fn no_route(request: &Request<Body>, shared: &Shared) -> Response<Body> {
 }
 
 fn refuse(rejection: Rejection, method: &Method, shared: &Shared) -> Response<Body> {
-    let response = response::refuse(rejection, shared);
+    let mut response = response::refuse(rejection, shared);
+    response.extensions_mut().insert(Flow::Json);
     if method == Method::HEAD { response::without_body(response) } else { response }
 }
 
@@ -119,9 +120,12 @@ where
 {
     let (mut head, body) = request.into_parts();
     let method = head.method.clone();
+    // Those who ask which way an answer took, or what of a call was, are there if somebody in front says where requests come
+    // from: in the middle of another server nobody does, and telling takes an allocation or three.
+    let is_told = head.extensions.get::<Origin>().is_some();
     let route = shared.table.route(plan.route);
     let reply = Reply::wanted(&head, route.server_streams, &shared);
-    let (index, failure) = (plan.route, Failure::default());
+    let (index, failure) = (plan.route, Failure::of(route.client_streams));
     let message = if route.client_streams {
         let (headers, failure) = (&head.headers, failure.clone());
         RequestStream::new(body, headers, plan.body, index, plan.tail, failure, shared.clone()).map(Body::new)
@@ -132,9 +136,12 @@ where
         Ok(body) => body,
         Err(rejection) => return refuse(rejection, &method, &shared),
     };
-    request::to_grpc(&mut head, route);
+    request::to_grpc(&mut head, route, is_told);
     let Ok(answer) = inner.call(Request::from_parts(head, body)).await;
-    let response = match reply {
+    if !is_grpc(answer.headers()) {
+        return answer;
+    }
+    let mut response = match reply {
         Reply::Stream(format) => stream::from_grpc(answer, index, format, failure, shared.clone()).await,
         Reply::Unary(accepted) => {
             let response = response::from_grpc(answer, route, accepted, &shared).await;
@@ -144,6 +151,9 @@ where
             }
         }
     };
+    if is_told {
+        response.extensions_mut().insert(Flow::Json);
+    }
     if method == Method::HEAD { response::without_body(response) } else { response }
 }
 

@@ -17,17 +17,24 @@ use crate::media::{self, BodyPlan, Reading};
 
 /// Why the body of a stream was refused while it was being sent: the answer is about that, whatever the method says to a
 /// request that ended in the middle.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Failure(Arc<Mutex<Option<Rejection>>>);
+#[derive(Debug, Clone)]
+pub(crate) struct Failure(Option<Arc<Mutex<Option<Rejection>>>>);
 
 impl Failure {
+    /// Of a request that is a stream; no other is sent before it is known to be right.
+    pub(crate) fn of(is_stream: bool) -> Self {
+        Self(is_stream.then(Arc::default))
+    }
+
     /// What was wrong, once.
     pub(crate) fn take(&self) -> Option<Rejection> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.0.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     fn set(&self, rejection: Rejection) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(rejection);
+        if let Some(kept) = &self.0 {
+            *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(rejection);
+        }
     }
 }
 

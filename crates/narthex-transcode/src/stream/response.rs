@@ -12,14 +12,14 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
 use http_body::{Body as HttpBody, Frame};
 use narthex_wire::envelope::Decoder;
-use narthex_wire::{Body, BoxError, Code, Encoding, Flow, Outcome, Status, is_grpc};
+use narthex_wire::{Body, BoxError, Code, Encoding, Outcome, Status};
 
 use super::values::RECORD_SEPARATOR;
 use super::{Failure, StreamFormat};
 use crate::layer::Shared;
 use crate::response::{self, Written, status_json, write};
 
-/// Turns the answer of a streaming method into the answer of its binding; what is not gRPC stays as it is.
+/// Turns the answer of a streaming method into the answer of its binding.
 pub(crate) async fn from_grpc(
     answer: Response<Body>,
     route: usize,
@@ -27,9 +27,6 @@ pub(crate) async fn from_grpc(
     failure: Failure,
     shared: Arc<Shared>,
 ) -> Response<Body> {
-    if !is_grpc(answer.headers()) {
-        return answer;
-    }
     let (head, body) = answer.into_parts();
     let initial = head.headers;
     let failed = |status: &Status, initial: &HeaderMap| match failure.take() {
@@ -50,15 +47,18 @@ pub(crate) async fn from_grpc(
         Err(status) => return failed(&status, &initial),
     };
     let outcome = messages.outcome.clone();
-    let body = ResponseStream { messages, writer, first: chunk, route, shared, failure, ended: false };
-    let mut response = Response::new(Body::new(body));
-    *response.status_mut() = response::chosen_status(&initial).unwrap_or(StatusCode::OK);
-    if let Some(content_type) = content_type {
-        response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    let status = response::chosen_status(&initial).unwrap_or(StatusCode::OK);
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    if !response::is_without_content(status) {
+        let body = ResponseStream { messages, writer, first: chunk, route, shared, failure, ended: false };
+        *response.body_mut() = Body::new(body);
+        if let Some(content_type) = content_type {
+            response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+        }
     }
     response::add_metadata(response.headers_mut(), &initial);
     *response.extensions_mut() = head.extensions;
-    response.extensions_mut().insert(Flow::Json);
     response.extensions_mut().insert(outcome);
     response
 }

@@ -1,9 +1,15 @@
 //! What is not ours passes untouched.
 
-use narthex_transcode::Options;
-use narthex_wire::{Body, Flow};
+use std::sync::{Arc, Mutex};
 
-use crate::support::{echo, exchange, request, send};
+use futures_util::FutureExt as _;
+use http::{HeaderMap, Request};
+use narthex_transcode::{Options, TranscodeLayer};
+use narthex_wire::{Body, Flow, Status, envelope, unary_response};
+use tower_layer::Layer as _;
+use tower_service::Service as _;
+
+use crate::support::{Answering, TABLE, echo, exchange, request, send};
 
 #[test]
 fn unmatched_requests_are_forwarded_as_they_came() {
@@ -56,4 +62,20 @@ fn an_api_prefix_has_its_own_404_and_405() {
 #[test]
 fn without_a_prefix_the_application_has_the_rest() {
     assert_eq!(send("GET", "/api/nope", "").body, "the application");
+}
+
+#[test]
+fn nothing_is_told_where_nobody_asks() {
+    let called = Arc::new(Mutex::new(None));
+    let seen = called.clone();
+    let behind = Answering(Arc::new(move |request: Request<Body>| {
+        *seen.lock().unwrap() = Some(request.extensions().is_empty());
+        unary_response(envelope::encode(b""), HeaderMap::new(), Status::ok().into_trailers())
+    }));
+    let mut service = TranscodeLayer::new(TABLE.clone(), Options::default()).layer(behind);
+    let call = service.call(request("GET", "/api/books/1", ""));
+    let response = call.now_or_never().expect("nothing here waits").unwrap();
+    assert_eq!(response.status(), 200);
+    assert!(response.extensions().is_empty());
+    assert_eq!(*called.lock().unwrap(), Some(true));
 }

@@ -95,6 +95,23 @@ fn an_error_after_a_message_is_told_as_the_format_allows() {
 }
 
 #[test]
+fn some_statuses_have_no_body() {
+    for code in ["204", "205", "304"] {
+        for titles in [&[][..], &["A"]] {
+            let mut request = request("GET", "/api/watch", "");
+            request.headers_mut().insert("accept", "text/event-stream".parse().unwrap());
+            let got = exchange(Options::default(), request, move |_| {
+                let mut response = books(titles, Status::ok());
+                response.headers_mut().insert("x-http-code", code.parse().unwrap());
+                response
+            });
+            assert_eq!((got.status.to_string().as_str(), &got.body[..]), (code, &b""[..]));
+            assert_eq!(got.header("content-type"), None);
+        }
+    }
+}
+
+#[test]
 fn http_bodies_are_joined() {
     let download = |pieces: &'static [(&'static str, &'static str)], status: Status| {
         exchange(Options::default(), request("GET", "/api/download/x", ""), move |_| {
