@@ -109,6 +109,9 @@ class Server:
     def addresses(self) -> list[str]:
         """The bound addresses after ``prepare``: ``http://127.0.0.1:8080`` or ``unix:/path``."""
 
+    def undescribed(self) -> list[str]:
+        """The registered services without a descriptor, after ``prepare``: they are gRPC alone."""
+
     def startup(self) -> Awaitable[None]:
         """Starts the runtime on the loop and runs the app's lifespan startup. Raises ``RuntimeError`` if the app says it failed."""
 

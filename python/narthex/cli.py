@@ -125,6 +125,7 @@ def _collect(options: config.Options, problems: list[Problem]) -> "tuple[list[st
     from narthex.grpc import descriptors
 
     logs.configure(options.log_level)
+    _native.init_logging(options.log_level, logs.use_color())
     with asyncio.Runner(loop_factory=server.loop_factory(options.loop)) as runner:
         asyncio.set_event_loop(runner.get_loop())
         loaded = startup.load(options, runner)

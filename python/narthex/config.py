@@ -325,8 +325,9 @@ def _check_together(options: Options, given: Mapping[str, Any], problems: list[P
         hint = "Name the application that the calls are for, or leave the option out."
         problems.append(Problem("--http-over-grpc", "there is no APP to serve", hint))
     for option in ("descriptor_set", "proto"):
-        if given.get(option) is not None and not options.config.upstreams.targets:
-            problems.append(Problem(_spelling(option), "has no effect alone", "Add --upstream http://HOST:PORT."))
+        if given.get(option) is not None and not options.config.upstreams.targets and not options.grpc:
+            hint = "Add --grpc MODULE:CALLABLE or --upstream http://HOST:PORT, which have the services that it describes."
+            problems.append(Problem(_spelling(option), "has no effect alone", hint))
     for option in ("openapi_base", "openapi_own_paths"):
         if given.get(option) and given.get("openapi") is None:
             problems.append(Problem(_spelling(option), "has no effect alone", "Add --openapi PATH."))

@@ -1,4 +1,4 @@
-"""Files that describe services: the options, how they are spelled, and what they name.
+"""Files that describe services, here or elsewhere: the options, how they are spelled, and what they name.
 
 ``Described`` is what the native half reads, which also compiles the ``.proto`` files. ``narthex.cli`` adds the options to a
 command, ``narthex.config`` reads what was given.
@@ -55,8 +55,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--descriptor-set",
         action="append",
         metavar="FILE",
-        help="a FileDescriptorSet of protoc's, with imports; serve takes what it says of services of upstreams, which need "
-        "no reflection then, and nothing of those that are registered here; may be repeated",
+        help="a FileDescriptorSet of protoc's or buf's, with imports; upstreams need no reflection for services that it "
+        "describes, and the OpenAPI document has its comments, also of services that are registered here; may be repeated",
     )
     group.add_argument(
         "--proto",

@@ -151,7 +151,7 @@ def _prepare(options: Options, loop: asyncio.AbstractEventLoop, loaded: Loaded, 
         raise StartupError(found)
     health.follow(server)
     connections.close_after_startup()
-    for service in collected.missing:
+    for service in server.undescribed():
         LOGGER.warning(_without_descriptor(service))
     return server
 
@@ -167,7 +167,7 @@ def _interpreter_problems() -> list[Problem]:
 def _without_descriptor(service: str) -> str:
     return (
         f"{service} is served as gRPC alone, without JSON routes and reflection: its descriptor is not in Python's pool"
-        " (is its _pb2 module imported?)"
+        " (is its _pb2 module imported?), and no --proto or --descriptor-set describes it"
     )
 
 

@@ -21,3 +21,13 @@ def _annotations() -> Path:
     from google.api import annotations_pb2
 
     return Path(annotations_pb2.__file__).parent.parent.parent
+
+
+def describe_protos(source: Path, output: Path, *names: str) -> Path:
+    """Writes the descriptor set of some files, with imports and comments, as protoc does it."""
+    well_known = files("grpc_tools") / "_proto"
+    folders = [f"-I{source}", f"-I{well_known}", f"-I{_annotations()}"]
+    options = ["--include_imports", "--include_source_info", f"--descriptor_set_out={output}"]
+    if protoc.main(["protoc", *folders, *options, *names]) != 0:
+        raise AssertionError(f"{', '.join(names)} below {source} do not compile")
+    return output

@@ -77,7 +77,7 @@ def test_a_file_that_describes_nothing_of_an_upstream_is_told(run, command):
     kitchen = ("--proto", "kitchen/v1/kitchen.proto", "-I", str(PROTOS))
     ended = run(command, "--upstream", "web.v1.Echo=http://127.0.0.1:1", "--no-upstream-reflection", *kitchen)
     assert ended.returncode == 2
-    assert "--proto kitchen/v1/kitchen.proto: describes no service of an upstream" in ended.stderr
+    assert "--proto kitchen/v1/kitchen.proto: describes no service that is registered here or at an upstream" in ended.stderr
     assert "it has kitchen.v1.Kitchen" in ended.stderr
 
 

@@ -11,6 +11,7 @@ use narthex_services::{Discovered, Services};
 use narthex_upstream::Directory;
 
 use crate::config::{Config, Problem};
+use crate::described::Wanted;
 use crate::exposure::{Exposure, Registered};
 use crate::schema::{self, Schema};
 use crate::stack::Parts;
@@ -27,16 +28,26 @@ pub(crate) struct Blueprint {
     pub(crate) directory: Arc<Directory>,
 }
 
-/// What upstreams have told so far.
+/// What upstreams and files have told so far.
 #[derive(Clone, Default)]
 pub(crate) struct Told {
-    /// What was discovered, each with services that are to be found at one upstream.
+    /// Each with services that are to be found at one upstream, or that a file describes.
     pub(crate) discovered: Vec<Discovered>,
     /// What is said while others have not told anything yet.
     pub(crate) expected: Option<Arc<str>>,
 }
 
 impl Blueprint {
+    /// Which services are taken from files.
+    pub(crate) fn wanted(&self) -> Wanted<'_> {
+        Wanted {
+            registered: &self.services,
+            descriptor_set: &self.descriptor_set,
+            directory: &self.directory,
+            and_others: false,
+        }
+    }
+
     /// What the layers are made of; what cannot be is a problem. `before` are the services of the stack that this one replaces.
     pub(crate) fn parts(
         &self,
@@ -47,7 +58,7 @@ impl Blueprint {
         let config = &*self.config;
         let pool = self.pool(told, problems);
         let services = self.services_with(told);
-        let elsewhere = pool.as_ref().map(|pool| elsewhere(pool, told)).unwrap_or_default();
+        let elsewhere = pool.as_ref().map(|pool| self.elsewhere(pool, told)).unwrap_or_default();
         let paths: Vec<&str> =
             self.registry.paths().chain(elsewhere.iter().map(|(path, _)| path.as_str())).collect();
         let registered =
@@ -113,14 +124,16 @@ impl Blueprint {
         }
         services
     }
-}
 
-/// The methods of the services that upstreams have, and whether they are unary.
-fn elsewhere(pool: &Pool, told: &Told) -> Vec<(String, bool)> {
-    let names = told.discovered.iter().flat_map(|discovered| &discovered.services);
-    let services = names.filter_map(|name| pool.service(name));
-    let methods = services.flat_map(|service| service.methods().collect::<Vec<_>>());
-    methods
-        .map(|method| (method.path(), !method.is_client_streaming() && !method.is_server_streaming()))
-        .collect()
+    /// The methods of the services that upstreams have, and whether they are unary.
+    fn elsewhere(&self, pool: &Pool, told: &Told) -> Vec<(String, bool)> {
+        let names = told.discovered.iter().flat_map(|discovered| &discovered.services);
+        // A file may describe what is registered too.
+        let others = names.filter(|name| !self.services.contains(name));
+        let services = others.filter_map(|name| pool.service(name));
+        let methods = services.flat_map(|service| service.methods().collect::<Vec<_>>());
+        methods
+            .map(|method| (method.path(), !method.is_client_streaming() && !method.is_server_streaming()))
+            .collect()
+    }
 }

@@ -1,4 +1,4 @@
-//! What upstreams and files tell of services elsewhere, for commands that serve nothing: asked once.
+//! What upstreams and files tell of services, for commands that serve nothing: asked once.
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use narthex_wire::{Code, Status};
 use pyo3::prelude::*;
 
 use crate::config::{Config, Problem};
+use crate::described::Wanted;
 use crate::discovery::keep_those_there;
 
 /// How long all of them have to tell.
@@ -31,7 +32,13 @@ pub(crate) fn elsewhere(
     let mut problems = Vec::new();
     let reactor = Reactor::new()?;
     let (directory, upstreams) = config.upstreams.directory(&reactor, &services, &mut problems);
-    let mut told = config.described.read_for(&directory, &mut problems);
+    let wanted = Wanted {
+        registered: &services,
+        descriptor_set,
+        directory: &directory,
+        and_others: directory.is_empty(),
+    };
+    let mut told = config.described.read_for(&wanted, &mut problems);
     if config.upstreams.reflection && !upstreams.is_empty() && problems.is_empty() {
         let asked = ask(py, &reactor, &directory, &upstreams, &told, &mut problems);
         reactor.close();

@@ -138,7 +138,7 @@ impl Server {
         let mut problems = Vec::new();
         let forwarded_from = self.config.forwarded_from(&mut problems);
         let (blueprint, upstreams) = self.blueprint(py, &mut problems)?;
-        let described = self.config.described.read_for(&blueprint.directory, &mut problems);
+        let described = self.config.described.read_for(&blueprint.wanted(), &mut problems);
         let discovery = Discovery::new(Arc::new(blueprint), &self.state, upstreams, described);
         let parts = discovery.parts(&mut problems);
         let sockets = self.bind(&mut problems);
@@ -157,6 +157,14 @@ impl Server {
             State::Serving(active) => active.addresses.clone(),
             State::New | State::Closed => Vec::new(),
         }
+    }
+
+    /// The registered services that have no descriptor, after `prepare`.
+    fn undescribed(&self) -> Vec<String> {
+        let state = self.state.lock();
+        let State::Prepared(prepared) = &*state else { return Vec::new() };
+        let pool = &prepared.parts.pool;
+        self.services.iter().filter(|service| pool.service(service).is_none()).cloned().collect()
     }
 
     /// Starts the runtime on the loop, and the application's lifespan.

@@ -7,7 +7,8 @@ use std::collections::{HashMap, HashSet};
 
 use prost::Message as _;
 
-use crate::pool::{File, Pool};
+use crate::files::File;
+use crate::pool::Pool;
 
 /// What declarations say of themselves, by their full names.
 #[derive(Debug, Default)]
@@ -16,6 +17,7 @@ pub struct Declarations {
     behaviors: HashMap<String, Vec<i32>>,
     deprecated: HashSet<String>,
     enums: HashMap<String, Vec<(String, i32)>>,
+    patterns: Vec<String>,
 }
 
 /// `google.api.FieldBehavior`, of which a field may have several.
@@ -45,6 +47,11 @@ impl Declarations {
         self.deprecated.contains(full_name)
     }
 
+    /// The patterns of all resources (`google.api.resource`, `google.api.resource_definition`), in order.
+    pub fn resource_patterns(&self) -> impl Iterator<Item = &str> {
+        self.patterns.iter().map(String::as_str)
+    }
+
     /// The values of an enum, in the order of its file.
     pub fn values(&self, full_name: &str) -> &[(String, i32)] {
         self.enums.get(full_name).map_or(&[], Vec::as_slice)
@@ -58,6 +65,8 @@ impl Declarations {
             let text = [location.leading, location.trailing].into_iter().find(|text| !text.trim().is_empty());
             comments.extend(text.map(|text| (location.path, text)));
         }
+        let defined = file.options.unwrap_or_default().resource_definition;
+        self.patterns.extend(defined.into_iter().flat_map(|resource| resource.pattern));
         let mut walk = Walk { into: self, comments };
         for (index, message) in (0..).zip(&file.message) {
             walk.message(message, &file.package, &[4, index]);
@@ -81,8 +90,15 @@ impl Pool {
         for file in self.files() {
             all.read(file);
         }
+        // Files come in no order.
+        all.patterns.sort_unstable();
         all
     }
+}
+
+/// What a file declares, in its order and without comments; of what cannot be read, nothing.
+pub(crate) fn shape(file: &[u8]) -> impl PartialEq + use<> {
+    RawFile { source: None, ..RawFile::decode(file).unwrap_or_default() }
 }
 
 /// One file's declarations, with its comments by the paths of `google.protobuf.SourceCodeInfo`.
@@ -94,6 +110,8 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn message(&mut self, message: &RawMessage, scope: &str, path: &[i32]) {
         let name = self.note(scope, &message.name, path, message.options.as_ref());
+        let resource = message.options.as_ref().and_then(|options| options.resource.as_ref());
+        self.into.patterns.extend(resource.into_iter().flat_map(|resource| resource.pattern.iter().cloned()));
         let below = |kind, index| [path, &[kind, index]].concat();
         for (index, field) in (0..).zip(&message.field) {
             let options = field.options.clone().unwrap_or_default();
@@ -150,6 +168,8 @@ struct RawFile {
     enums: Vec<RawEnum>,
     #[prost(message, repeated, tag = "6")]
     service: Vec<RawService>,
+    #[prost(message, optional, tag = "8")]
+    options: Option<RawFileOptions>,
     #[prost(message, optional, tag = "9")]
     source: Option<RawSource>,
 }
@@ -172,6 +192,8 @@ struct RawMessage {
 struct RawField {
     #[prost(string, tag = "1")]
     name: String,
+    #[prost(int32, tag = "3")]
+    number: i32,
     #[prost(message, optional, tag = "8")]
     options: Option<RawFieldOptions>,
 }
@@ -192,6 +214,22 @@ struct RawOptions {
     deprecated_field: bool,
     #[prost(bool, tag = "33")]
     deprecated_call: bool,
+    /// The extension `google.api.resource`, which messages alone have.
+    #[prost(message, optional, tag = "1053")]
+    resource: Option<RawResource>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct RawResource {
+    #[prost(string, repeated, tag = "2")]
+    pattern: Vec<String>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct RawFileOptions {
+    /// The extension `google.api.resource_definition`.
+    #[prost(message, repeated, tag = "1053")]
+    resource_definition: Vec<RawResource>,
 }
 
 impl RawOptions {

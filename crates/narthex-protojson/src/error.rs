@@ -22,6 +22,11 @@ impl PoolError {
         Self { problems }
     }
 
+    /// About the set itself, and no file of it.
+    pub(crate) fn whole(message: String) -> Self {
+        Self::new(vec![PoolProblem { file: String::new(), message }])
+    }
+
     /// Everything that is wrong, in the order of the files.
     pub fn problems(&self) -> &[PoolProblem] {
         &self.problems

@@ -1,16 +1,16 @@
 //! The descriptor pool: built once from a descriptor set, then read only.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use prost::Message as _;
 use prost_reflect::DescriptorPool;
 
 use crate::builtin;
 use crate::editions::{self, BeyondProto2};
 use crate::error::{PoolError, PoolProblem};
+use crate::files::{File, split};
 use crate::handle::{Message, Service};
 use crate::http_rule::{HttpRule, MethodOptions};
 use crate::table::Tables;
@@ -28,31 +28,6 @@ struct Inner {
     rules: HashMap<String, Arc<HttpRule>>,
 }
 
-/// One `.proto` file of the pool.
-#[derive(Debug, Clone, PartialEq)]
-pub struct File {
-    name: String,
-    dependencies: Vec<String>,
-    bytes: Bytes,
-}
-
-impl File {
-    /// The name other files import it by.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The names of the files it imports.
-    pub fn dependencies(&self) -> &[String] {
-        &self.dependencies
-    }
-
-    /// Its `google.protobuf.FileDescriptorProto`, exactly as it was given.
-    pub fn bytes(&self) -> &Bytes {
-        &self.bytes
-    }
-}
-
 impl Pool {
     /// Builds a pool from the bytes of a `google.protobuf.FileDescriptorSet`.
     ///
@@ -64,8 +39,8 @@ impl Pool {
     /// If the bytes are no descriptor set, an import is missing, or a file contradicts itself or another:
     /// all such problems, each with the file it is in.
     pub fn from_file_descriptor_set(bytes: &[u8]) -> Result<Self, PoolError> {
-        let own = split(bytes).map_err(|message| whole(&message))?;
-        let builtin = split(builtin::BUILTIN_DESCRIPTOR_SET).map_err(|message| whole(&message))?;
+        let own = split(bytes)?;
+        let builtin = split(builtin::BUILTIN_DESCRIPTOR_SET)?;
         let mut build = Build::new(own, builtin)?;
         build.add_own();
         if build.problems.is_empty() { Ok(build.finish()) } else { Err(PoolError::new(build.problems)) }
@@ -187,13 +162,13 @@ impl Build {
         let mut problems = Vec::new();
         let mut by_name: HashMap<String, File> = HashMap::new();
         for file in own {
-            match by_name.get(&file.name) {
+            match by_name.get(file.name()) {
                 Some(same) if *same != file => problems.push(problem(
-                    &file.name,
+                    file.name(),
                     "the descriptor set has two different files of this name; give each its own",
                 )),
                 Some(_) => {}
-                None => drop(by_name.insert(file.name.clone(), file)),
+                None => drop(by_name.insert(file.name().to_owned(), file)),
             }
         }
         if !problems.is_empty() {
@@ -203,7 +178,7 @@ impl Build {
             descriptors: DescriptorPool::new(),
             beyond: BeyondProto2::default(),
             own: by_name,
-            builtin: builtin.into_iter().map(|file| (file.name.clone(), file)).collect(),
+            builtin: builtin.into_iter().map(|file| (file.name().to_owned(), file)).collect(),
             state: HashMap::new(),
             problems,
         })
@@ -237,12 +212,12 @@ impl Build {
 
     fn add_imports(&mut self, file: &File) -> bool {
         let mut all = true;
-        for import in &file.dependencies {
+        for import in file.dependencies() {
             if !self.own.contains_key(import) && !self.builtin.contains_key(import) {
                 let message = format!(
                     "it imports \"{import}\", which is not in the descriptor set; write the set with its imports (protoc --include_imports)"
                 );
-                self.problems.push(problem(&file.name, &message));
+                self.problems.push(problem(file.name(), &message));
                 all = false;
             } else if !self.add(import) {
                 all = false;
@@ -252,11 +227,11 @@ impl Build {
     }
 
     fn add_alone(&mut self, file: &File) -> bool {
-        let added = editions::to_syntax(&file.bytes, &mut self.beyond).and_then(|bytes| {
+        let added = editions::to_syntax(file.bytes(), &mut self.beyond).and_then(|bytes| {
             self.descriptors.decode_file_descriptor_proto(bytes).map_err(|error| error.to_string())
         });
         if let Err(message) = &added {
-            self.problems.push(problem(&file.name, message));
+            self.problems.push(problem(file.name(), message));
         }
         added.is_ok()
     }
@@ -282,24 +257,10 @@ fn problem(file: &str, message: &str) -> PoolProblem {
     PoolProblem { file: file.to_owned(), message: message.to_owned() }
 }
 
-fn whole(message: &str) -> PoolError {
-    PoolError::new(vec![problem("", message)])
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct RawSet {
-    #[prost(bytes = "bytes", repeated, tag = "1")]
-    file: Vec<Bytes>,
-}
-
 #[derive(Clone, PartialEq, prost::Message)]
 struct RawFile {
-    #[prost(string, tag = "1")]
-    name: String,
     #[prost(string, tag = "2")]
     package: String,
-    #[prost(string, repeated, tag = "3")]
-    dependency: Vec<String>,
     #[prost(message, repeated, tag = "6")]
     service: Vec<RawService>,
 }
@@ -320,43 +281,10 @@ struct RawMethod {
     options: Option<MethodOptions>,
 }
 
-/// Splits a set into its files without changing a byte of them.
-fn split(set: &[u8]) -> Result<Vec<File>, String> {
-    let set = RawSet::decode(Bytes::copy_from_slice(set))
-        .map_err(|error| format!("these bytes are no google.protobuf.FileDescriptorSet: {error}"))?;
-    let file = |(index, bytes): (usize, Bytes)| {
-        let raw = RawFile::decode(bytes.clone()).map_err(|error| {
-            format!("file {index} of the set is no google.protobuf.FileDescriptorProto: {error}")
-        })?;
-        Ok(File { name: raw.name, dependencies: raw.dependency, bytes })
-    };
-    set.file.into_iter().enumerate().map(file).collect()
-}
-
-/// Several descriptor sets as one; of files of the same name the first is taken.
-///
-/// Sets that come from different programs have files in common (google/protobuf/timestamp.proto) that need not be the same byte
-/// for byte, which one set may not have.
-///
-/// # Errors
-///
-/// If one of them is no descriptor set.
-pub fn join_descriptor_sets<'a>(sets: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<u8>, PoolError> {
-    let mut joined = RawSet::default();
-    let mut names = HashSet::new();
-    for set in sets {
-        let files = split(set).map_err(|message| whole(&message))?;
-        joined
-            .file
-            .extend(files.into_iter().filter(|file| names.insert(file.name.clone())).map(|file| file.bytes));
-    }
-    Ok(joined.encode_to_vec())
-}
-
 /// The google.api.http annotations of a file by the full name of their method.
 fn rules(file: &File) -> Vec<(String, Arc<HttpRule>)> {
     // It was decoded when the set was split.
-    let raw = RawFile::decode(file.bytes.clone()).unwrap_or_default();
+    let raw = RawFile::decode(file.bytes().clone()).unwrap_or_default();
     let mut rules = Vec::new();
     for service in raw.service {
         for method in service.method {
