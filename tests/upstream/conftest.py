@@ -10,7 +10,7 @@ import grpc
 import pytest
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 PATIENCE = 20.0
 
@@ -32,6 +32,11 @@ class Upstream:
     """The text of each call that ended before its answer was complete."""
     sent: int = 0
     """Messages of ``Down`` that the server has taken."""
+    reflecting: reflection.ReflectionServicer | None = None
+
+    def tell(self, *services):
+        """Has its reflection tell of these services from now on."""
+        self.reflecting._service_names = services
 
     def see(self, context):
         self.metadata = dict(context.invocation_metadata())
@@ -120,7 +125,8 @@ def start_upstream(web_pb2):
         web_pb2_grpc.add_OtherServicer_to_server(other, server)
         if with_reflection:
             # The package has v1alpha alone, so that this is the fallback.
-            reflection.enable_server_reflection([*services, reflection.SERVICE_NAME], server)
+            seen.reflecting = reflection.ReflectionServicer(services)
+            reflection_pb2_grpc.add_ServerReflectionServicer_to_server(seen.reflecting, server)
         add = server.add_secure_port if credentials else server.add_insecure_port
         port = add(address, *filter(None, [credentials]))
         server.start()

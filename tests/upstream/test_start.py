@@ -7,6 +7,7 @@ from pathlib import Path
 import grpc
 import pytest
 from google.protobuf import descriptor_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 PATIENCE = 20.0
 PROTOS = Path(__file__).parent.parent / "proto"
@@ -76,6 +77,38 @@ def test_an_upstream_that_is_updated(serve, start_upstream, free_port):
             until(lambda: answer().status_code == 200, "it is reached again")
             server.wait_for("has the services web.v1.Echo, web.v1.Other", timeout=PATIENCE)
             assert client.post("/web.v1.Echo/Unary", json={"text": "a"}).json() == {"text": "a"}
+
+
+def test_an_upstream_that_changes_behind_its_connection(serve, start_upstream, protos):
+    with (
+        start_upstream(services=["web.v1.Other"]) as upstream,
+        serve("--upstream", upstream.url) as server,
+        server.client() as client,
+        grpc.insecure_channel(server.target) as channel,
+    ):
+        server.wait_for("has the services web.v1.Other")
+        health = health_pb2_grpc.HealthStub(channel)
+        other = health_pb2.HealthCheckRequest(service="web.v1.Other")
+        watch = health.Watch(other, timeout=PATIENCE)
+        assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
+
+        upstream.tell("web.v1.Echo")
+        # Somebody asks for what nobody has heard of.
+        until(lambda: client.post("/web.v1.Echo/Unary", json={"text": "a"}).status_code == 200, "it is asked again")
+        assert client.post("/web.v1.Other/Unary", json={"text": "a"}).status_code == 404
+        # What it had is not known any more.
+        assert next(watch).status == health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+        with pytest.raises(grpc.RpcError) as raised:
+            health.Check(other, timeout=PATIENCE)
+        assert raised.value.code() == grpc.StatusCode.NOT_FOUND
+
+        upstream.tell("web.v1.Echo", "web.v1.Other")
+        # So is an upstream that does not know a method, in whatever protocol that is.
+        with pytest.raises(grpc.RpcError) as raised:
+            channel.unary_unary("/web.v1.Echo/Gone")(b"", timeout=PATIENCE)
+        assert raised.value.code() == grpc.StatusCode.UNIMPLEMENTED
+        assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
+        watch.cancel()
 
 
 def test_services_whose_file_is_another_are_told_of(serve, upstream, tmp_path):

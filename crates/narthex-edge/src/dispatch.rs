@@ -46,18 +46,36 @@ pub struct Dispatch<G, A> {
     app: Option<A>,
     methods: Methods,
     expected: Option<Arc<str>>,
+    unknown: Option<Unknown>,
 }
+
+/// Hears that somebody asked for what nobody has.
+pub type Unknown = Arc<dyn Fn() + Send + Sync>;
 
 impl<G, A> Dispatch<G, A> {
     /// `methods` are the paths that never are the application's.
     pub const fn new(grpc: G, app: Option<A>, methods: Methods) -> Self {
-        Self { grpc, app, methods, expected: None }
+        Self { grpc, app, methods, expected: None, unknown: None }
     }
 
     /// What is not there yet, and may be what a request is for that nobody takes: it gets a 503 with this text, and no 404.
     #[must_use]
     pub fn expecting(self, expected: Option<Arc<str>>) -> Self {
         Self { expected, ..self }
+    }
+
+    /// Who hears of requests that nobody takes, and of those to the application that may be calls.
+    #[must_use]
+    pub fn telling(self, unknown: Option<Unknown>) -> Self {
+        Self { unknown, ..self }
+    }
+
+    fn hear_of_unknown(&self, request: &Request<Body>) {
+        if let Some(unknown) = &self.unknown
+            && (self.app.is_none() || may_be_call(request))
+        {
+            unknown();
+        }
     }
 }
 
@@ -95,11 +113,20 @@ where
         if self.methods.contains(request.uri().path()) {
             return ResponseFuture::answer(no_call(&request));
         }
+        self.hear_of_unknown(&request);
         match &mut self.app {
             Some(app) => ResponseFuture { kind: Kind::App { future: app.call(request) } },
             None => ResponseFuture::answer(nothing(self.expected.as_deref())),
         }
     }
+}
+
+/// Whether a request looks like a call of a method: a POST to `/pkg.Service/Method`.
+fn may_be_call(request: &Request<Body>) -> bool {
+    let path = request.uri().path();
+    let names = path.strip_prefix('/').and_then(|path| path.split_once('/'));
+    request.method() == Method::POST
+        && names.is_some_and(|(service, method)| service.contains('.') && !method.contains('/'))
 }
 
 /// The gRPC clients' own table makes UNKNOWN of the 405 that a plain server would send.
@@ -257,6 +284,34 @@ mod tests {
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(response.headers()[RETRY_AFTER], "1");
         assert_eq!(body_text(response), "Descriptors are not there yet.\n");
+    }
+
+    #[test]
+    fn what_nobody_has_is_told() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+
+        fn told(app: bool, method: &str, path: &str) -> usize {
+            let count = Arc::new(AtomicUsize::new(0));
+            let counted = Arc::clone(&count);
+            let methods = ["/shop.v1.Shop/Get"].into_iter().collect();
+            let mut dispatch = Dispatch::new(Named("grpc"), app.then_some(Named("app")), methods).telling(
+                Some(Arc::new(move || {
+                    counted.fetch_add(1, Ordering::Relaxed);
+                })),
+            );
+            let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+            drop(dispatch.call(request).now_or_never().expect("nothing waits here"));
+            count.load(Ordering::Relaxed)
+        }
+        for (method, path, expect) in [
+            ("POST", "/shop.v1.Other/Get", [1, 1]),
+            ("GET", "/shop.v1.Other/Get", [0, 1]),
+            ("POST", "/api/orders", [0, 1]),
+            ("POST", "/a.b/c/d", [0, 1]),
+            ("POST", "/shop.v1.Shop/Get", [0, 0]),
+        ] {
+            assert_eq!([true, false].map(|app| told(app, method, path)), expect, "{method} {path}");
+        }
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub use catch::CatchLayer;
 pub use config::Config;
 pub use cors::{CorsLayer, Origins};
 pub use deadline::DeadlineLayer;
-pub use dispatch::{Dispatch, Methods};
+pub use dispatch::{Dispatch, Methods, Unknown};
 pub use drain::Serving;
 pub use forwarded::{TrustError, Trusted};
 pub use hide::HideLayer;

@@ -1,7 +1,8 @@
 //! Asks upstreams for their descriptors until they tell them, and has the stack made anew when they do.
 //!
-//! Until then their services are gRPC and gRPC-Web alone. What has told is asked again when it has been connected to anew: it may be
-//! another version by then. What it has told before holds until it tells something else.
+//! Until then their services are gRPC and gRPC-Web alone. What has told is asked again when it may be another version by now: it
+//! has been connected to anew, does not know a method, or somebody asks here for what nobody has. What it has told before holds
+//! until it tells something else.
 
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use narthex_protojson::Pool;
 use narthex_pyrt::{Job, Runtime};
 use narthex_reactor::Reactor;
 use narthex_services::{Discovered, discover};
-use narthex_upstream::{Address, Directory, Upstream};
+use narthex_upstream::{Address, Change, Directory, Upstream};
 use narthex_wire::{Code, Status};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
@@ -31,6 +32,10 @@ const PAUSE: Duration = Duration::from_millis(200);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// What has told and was connected to for so long is asked anew after the shortest pause.
 const STEADY: Duration = Duration::from_mins(1);
+/// What is doubted is asked anew when so much time has passed since it was asked; it doubles up to the longest as long as what it
+/// tells stays the same, for who calls a method that is not there may go on to do so.
+const DOUBT: Duration = Duration::from_secs(1);
+const DOUBT_MAX: Duration = Duration::from_mins(1);
 
 /// What is known of each upstream.
 pub(crate) struct Discovery {
@@ -50,6 +55,13 @@ enum Known {
     Told(Discovered),
     /// It has nothing to tell, or nothing that could be used.
     Silent,
+}
+
+/// What has come of asking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum News {
+    None,
+    Changed,
 }
 
 impl Discovery {
@@ -111,34 +123,42 @@ impl Discovery {
         runtime.reactor().spawn(wait).detach();
     }
 
-    /// Asks one upstream until it has told, and again after each time that it was connected to anew.
+    /// Asks one upstream until it has told, and again whenever what answers may be another server.
     async fn follow(self: Arc<Self>, runtime: Arc<Runtime>, index: usize, first: oneshot::Sender<()>) {
         let reactor = runtime.reactor();
         let mut first = Some(first);
-        let mut pause = PAUSE;
+        let (mut pause, mut doubt) = (PAUSE, DOUBT);
         loop {
             let asked = Instant::now();
-            let has_told = self.ask(reactor, index, first.is_some()).await;
+            let told = self.ask(reactor, index, first.is_some()).await;
             first = None;
-            if has_told {
-                self.upstreams[index].reconnected().await;
-                if asked.elapsed() > STEADY {
-                    pause = PAUSE;
-                }
+            if told == Some(News::Changed) {
+                doubt = DOUBT;
+            }
+            if told.is_some() && self.upstreams[index].changed().await == Change::Doubted {
+                reactor.sleep(doubt.saturating_sub(asked.elapsed())).await;
+                doubt = (doubt * 2).min(DOUBT_MAX);
+                continue;
+            }
+            if told.is_some() && asked.elapsed() > STEADY {
+                pause = PAUSE;
             }
             reactor.sleep(pause).await;
             pause = (pause * 2).min(PAUSE_MAX);
         }
     }
 
-    /// Asks one upstream once; whether it is not to be asked again before it is another one.
-    async fn ask(&self, reactor: &Reactor, index: usize, is_first: bool) -> bool {
+    /// Asks one upstream once; `None` if it has to be asked again.
+    async fn ask(&self, reactor: &Reactor, index: usize, is_first: bool) -> Option<News> {
         let upstream = self.upstreams[index].clone();
         let address = upstream.address().clone();
         let asked = reactor.within(ATTEMPT, discover(upstream)).await;
         match asked.unwrap_or_else(|| Err(Status::deadline_exceeded("it did not answer in time"))) {
-            Ok(discovered) => self.learn(index, discovered),
-            Err(status) if status.code() == Code::Unimplemented => self.hear_nothing(index),
+            Ok(discovered) => Some(self.learn(index, discovered)),
+            Err(status) if status.code() == Code::Unimplemented => {
+                self.hear_nothing(index);
+                Some(News::None)
+            }
             Err(status) => {
                 if is_first {
                     tracing::warn!(
@@ -149,10 +169,9 @@ impl Discovery {
                 } else {
                     tracing::debug!("the upstream {address} does not tell its descriptors: {status}");
                 }
-                return false;
+                None
             }
         }
-        true
     }
 
     /// The upstream has no reflection. What it has told when it had stays.
@@ -174,7 +193,7 @@ impl Discovery {
     }
 
     /// Has JSON, Connect and reflection for what was discovered, unless its descriptors are faulty.
-    fn learn(&self, index: usize, mut discovered: Discovered) {
+    fn learn(&self, index: usize, mut discovered: Discovered) -> News {
         let upstream = &self.upstreams[index];
         let address = upstream.address();
         keep_those_there(&mut discovered, &self.blueprint.directory, upstream);
@@ -182,13 +201,17 @@ impl Discovery {
         let before = {
             let known = &mut self.known.lock()[index];
             if matches!(known, Known::Told(before) if *before == discovered) {
-                return tracing::debug!("the upstream {address} tells what it told before");
+                tracing::debug!("the upstream {address} tells what it told before");
+                return News::None;
             }
             std::mem::replace(known, Known::Told(discovered.clone()))
         };
         match self.renew() {
-            Ok(None) => {}
-            Ok(Some(pool)) => tell(address, &discovered, &pool),
+            Ok(None) => News::Changed,
+            Ok(Some(pool)) => {
+                tell(address, &discovered, &pool);
+                News::Changed
+            }
             Err(problems) => {
                 for (place, what, hint) in problems {
                     tracing::error!("the descriptors of the upstream {address}: {place}: {what}. {hint}");
@@ -208,6 +231,7 @@ impl Discovery {
                 self.known.lock()[index] = known;
                 // Those of the others were fine before.
                 drop(self.renew());
+                News::None
             }
         }
     }

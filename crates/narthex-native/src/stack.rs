@@ -10,7 +10,7 @@ use http::{Request, Response};
 use narthex_asgi::AppService;
 use narthex_connect::ConnectLayer;
 use narthex_edge::{
-    CatchLayer, CorsLayer, DeadlineLayer, Dispatch, HideLayer, Methods, ObserveLayer, Origins,
+    CatchLayer, CorsLayer, DeadlineLayer, Dispatch, HideLayer, Methods, ObserveLayer, Origins, Unknown,
 };
 use narthex_grpc_json::GrpcJsonLayer;
 use narthex_grpc_web::GrpcWebLayer;
@@ -71,13 +71,15 @@ pub(crate) fn build(
 + use<> {
     // gRPC, innermost first: the user's servicers; services that are elsewhere; HTTP that comes inside gRPC; health and
     // reflection.
+    let unknown = parts.upstreams.clone().map(|upstreams| Arc::new(move || upstreams.doubt()) as Unknown);
     let grpc = option_layer(parts.upstreams.map(UpstreamsLayer::new)).layer(parts.servicer);
     let over_grpc = parts.app.clone().zip(parts.http_over_grpc);
     let over_grpc = over_grpc.map(|(app, (trust, max_body))| HttpOverGrpcLayer::new(app, trust, max_body));
     let grpc = option_layer(over_grpc).layer(grpc);
     let grpc = ServicesLayer::new(parts.services).layer(grpc);
 
-    let stack = Dispatch::new(grpc, parts.app, parts.methods.clone()).expecting(parts.expected);
+    let stack = Dispatch::new(grpc, parts.app, parts.methods.clone());
+    let stack = stack.expecting(parts.expected).telling(unknown);
     // Counts from the instant of arrival, in normal form: a JSON request's deadline is a gRPC deadline by now.
     let stack = DeadlineLayer::new(reactor).layer(stack);
     // A bound HTTP route becomes its gRPC method; anything else passes untouched.

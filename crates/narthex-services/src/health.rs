@@ -48,6 +48,15 @@ impl Health {
         });
     }
 
+    /// Forgets a service that is no more, unless somebody has said something else of it than that it is serving.
+    pub(crate) fn forget(&self, service: &str) {
+        self.0.update(|statuses| {
+            if !statuses.shutting_down && statuses.of.get(service) == Some(&ServingStatus::Serving) {
+                statuses.of.remove(service);
+            }
+        });
+    }
+
     /// Everything is not serving from now on, watches say so and end: they would hold up a server that drains.
     pub fn shutdown(&self) {
         self.0.update(|statuses| {

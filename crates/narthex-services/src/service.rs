@@ -28,6 +28,8 @@ pub struct Services(Arc<Inner>);
 struct Inner {
     health: Health,
     reflection: Reflection,
+    /// The services that are not ours.
+    registered: Vec<String>,
     /// Whether each of [`NAMES`] is answered here.
     ours: [bool; NAMES.len()],
 }
@@ -46,22 +48,28 @@ impl Services {
             health.set(name, ServingStatus::Serving);
         }
         let names = registered.iter().cloned().chain(own);
-        Self(Arc::new(Inner { health, reflection: Reflection::new(pool.clone(), names), ours }))
+        let reflection = Reflection::new(pool.clone(), names);
+        Self(Arc::new(Inner { health, reflection, registered: registered.to_vec(), ours }))
     }
 
-    /// The same with reflection on other services, of which those that health does not know are serving from now on.
+    /// The same with reflection on other services, of which those that health does not know are serving from now on. Health
+    /// does not know those any more that were registered before and are not now.
     ///
-    /// Statuses that were set stay, and whoever shuts one of the two down shuts down both. What is answered here does not
+    /// Statuses that were set otherwise stay, and whoever shuts one of the two down shuts down both. What is answered here does not
     /// change: none of [`NAMES`] comes or goes.
     #[must_use]
     pub fn renewed(&self, pool: &Pool, registered: &[String]) -> Self {
-        let Inner { health, reflection, ours } = &*self.0;
+        let Inner { health, reflection, registered: before, ours } = &*self.0;
+        for name in before.iter().filter(|name| !registered.contains(name)) {
+            health.forget(name);
+        }
         for name in registered.iter().filter(|name| health.get(name).is_none()) {
             health.set(name, ServingStatus::Serving);
         }
         let own = NAMES.iter().zip(ours).filter(|(_, ours)| **ours).map(|(name, _)| (*name).to_owned());
         let reflection = reflection.renewed(pool.clone(), registered.iter().cloned().chain(own));
-        Self(Arc::new(Inner { health: health.clone(), reflection, ours: *ours }))
+        let registered = registered.to_vec();
+        Self(Arc::new(Inner { health: health.clone(), reflection, registered, ours: *ours }))
     }
 
     /// The statuses that health tells.

@@ -1,18 +1,21 @@
 //! The answer on its way back.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use h2::RecvStream;
 use http::{HeaderMap, Response, StatusCode};
 use http_body::{Body as HttpBody, Frame};
+use narthex_wire::names::GRPC_STATUS;
 use narthex_wire::{Body, BoxError, Code, Status, is_grpc};
 
 use crate::address::Address;
 use crate::connection::Slot;
 use crate::failure;
 use crate::head;
+use crate::pool::{Change, Pool};
 use crate::upload::Uploading;
 
 /// The upstream's answer to whoever called; one that is not gRPC becomes a status.
@@ -20,23 +23,31 @@ pub(crate) fn forward(
     response: Response<RecvStream>,
     uploading: Uploading,
     slot: Slot,
-    address: &Address,
+    pool: &Arc<Pool>,
 ) -> Response<Body> {
     let (parts, stream) = response.into_parts();
     if parts.status != StatusCode::OK || !is_grpc(&parts.headers) {
-        return foreign(parts.status, &parts.headers, address).into_response();
+        return foreign(parts.status, &parts.headers, pool.address()).into_response();
     }
+    look_for_doubt(pool, &parts.headers);
     let mut headers = parts.headers;
     head::incoming(&mut headers);
     let body = if stream.is_end_stream() {
         Body::empty()
     } else {
-        let address = address.clone();
-        Body::new(Answer { stream, state: State::Data, uploading, address, _slot: slot })
+        Body::new(Answer { stream, state: State::Data, uploading, pool: Arc::clone(pool), _slot: slot })
     };
     let mut response = Response::new(body);
     *response.headers_mut() = headers;
     response
+}
+
+/// A server that does not know a method may be another one than told of it: what is behind an address can change without the
+/// connection being a new one.
+fn look_for_doubt(pool: &Pool, trailers: &HeaderMap) {
+    if trailers.get(&GRPC_STATUS).is_some_and(|code| Code::from_header(code) == Code::Unimplemented) {
+        pool.tell(Change::Doubted);
+    }
 }
 
 /// As a gRPC client reads an answer of a server or proxy that does not know gRPC.
@@ -56,7 +67,7 @@ struct Answer {
     state: State,
     /// Until the answer has ended, however that ends the upload.
     uploading: Uploading,
-    address: Address,
+    pool: Arc<Pool>,
     _slot: Slot,
 }
 
@@ -75,7 +86,7 @@ impl Answer {
     }
 
     fn fail(&mut self, error: &h2::Error) -> Frame<Bytes> {
-        self.end(failure::status(&self.address, error))
+        self.end(failure::status(self.pool.address(), error))
     }
 }
 
@@ -108,7 +119,10 @@ impl HttpBody for Answer {
         let trailers = ready!(this.stream.poll_trailers(cx));
         this.state = State::Ended;
         Poll::Ready(match trailers {
-            Ok(trailers) => trailers.map(|trailers| Ok(Frame::trailers(trailers))),
+            Ok(trailers) => trailers.map(|trailers| {
+                look_for_doubt(&this.pool, &trailers);
+                Ok(Frame::trailers(trailers))
+            }),
             Err(error) => Some(Ok(this.fail(&error))),
         })
     }

@@ -51,7 +51,7 @@ async fn send(pool: &Arc<Pool>, head: &request::Parts, mut upload: Upload) -> Re
                 if slot.prove() {
                     pool.prove();
                 }
-                return Ok(answer::forward(response, uploading, slot, pool.address()));
+                return Ok(answer::forward(response, uploading, slot, pool));
             }
             Err(error) if upload.is_there() && attempts < ATTEMPTS && failure::is_unprocessed(&error) => {}
             Err(error) => return Err(failure::status(pool.address(), &error)),

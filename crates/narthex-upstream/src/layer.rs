@@ -47,6 +47,12 @@ impl Directory {
         self.others.is_some()
     }
 
+    /// Somebody asks for what nobody has heard of: any of the upstreams may have it by now.
+    pub fn doubt(&self) {
+        let others = self.others.iter().map(|others| &others.upstream);
+        others.chain(self.named.values()).for_each(Upstream::doubt);
+    }
+
     /// Where the method at this path (`/pkg.Service/Method`) is; `None` if it is here, or nowhere.
     pub fn find(&self, path: &str) -> Option<&Upstream> {
         let (service, _) = path.strip_prefix('/')?.split_once('/')?;

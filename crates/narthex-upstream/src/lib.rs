@@ -27,5 +27,6 @@ mod upload;
 pub use address::{Address, AddressError};
 pub use layer::{Directory, UpstreamsLayer};
 pub use options::Options;
+pub use pool::Change;
 pub use service::{ResponseFuture, Upstream, Upstreams};
 pub use trust::{Trust, TrustError};

@@ -36,8 +36,17 @@ struct State {
     backoff: Backoff,
     /// What the last attempt failed with.
     failure: String,
-    /// Dropped when there is a connection where there was none.
-    reconnected: Vec<Sender<()>>,
+    /// Those who want to hear that what answers may be another server.
+    changed: Vec<Sender<Change>>,
+}
+
+/// Why what answers may be another server than before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// There is a connection where there was none.
+    Reconnected,
+    /// It knows less, or more, than was thought.
+    Doubted,
 }
 
 enum Choice {
@@ -78,13 +87,23 @@ impl Pool {
         }
     }
 
-    /// Ready when there is a connection where there was none.
-    pub(crate) fn reconnected(&self) -> impl Future<Output = ()> + use<> {
-        let (sender, reconnected) = oneshot::channel();
+    /// Ready at the next change.
+    pub(crate) fn changed(&self) -> impl Future<Output = Change> + use<> {
+        let (sender, changed) = oneshot::channel();
         let mut state = self.state.lock();
-        state.reconnected.retain(|waiting| !waiting.is_canceled());
-        state.reconnected.push(sender);
-        reconnected.map(drop)
+        state.changed.retain(|waiting| !waiting.is_canceled());
+        state.changed.push(sender);
+        // The sender goes when it has told, or with the pool.
+        changed.map(|told| told.unwrap_or(Change::Doubted))
+    }
+
+    /// Tells of a change those who have asked before.
+    pub(crate) fn tell(&self, change: Change) {
+        let waiting = mem::take(&mut self.state.lock().changed);
+        for sender in waiting {
+            // Whoever has gone does not want to know.
+            let _ = sender.send(change);
+        }
     }
 
     /// A call was answered on a connection that had answered none before: the upstream is there.
@@ -133,14 +152,12 @@ impl Pool {
     async fn connect(self: Arc<Self>, ended: Sender<()>) {
         let dialled = self.dialer.dial().await;
         let mut state = self.state.lock();
-        let (mut failure, mut reconnected) = (None, Vec::new());
+        let (mut failure, mut is_new) = (None, false);
         match dialled {
             Ok(connection) => {
                 state.backoff.connected();
                 state.forget_ended();
-                if state.connections.is_empty() {
-                    reconnected = mem::take(&mut state.reconnected);
-                }
+                is_new = state.connections.is_empty();
                 state.connections.push(Arc::new(connection));
             }
             Err(error) => {
@@ -155,7 +172,10 @@ impl Pool {
         if let Some(failure) = failure {
             self.warn(&failure);
         }
-        drop((attempt, ended, reconnected));
+        drop((attempt, ended));
+        if is_new {
+            self.tell(Change::Reconnected);
+        }
     }
 
     fn warn(&self, failure: &str) {

@@ -16,7 +16,7 @@ use crate::call::call;
 use crate::dial::Dialer;
 use crate::layer::Directory;
 use crate::options::Options;
-use crate::pool::Pool;
+use crate::pool::{Change, Pool};
 use crate::resolve::Resolver;
 use crate::trust::Trust;
 
@@ -39,9 +39,15 @@ impl Upstream {
         self.pool.address()
     }
 
-    /// Ready when there is a connection to it where there was none: what answers may be another server by then.
-    pub fn reconnected(&self) -> impl Future<Output = ()> + use<> {
-        self.pool.reconnected()
+    /// Ready when what answers may be another server than before: it was connected to anew, or it is doubted, as it is by an
+    /// answer of `UNIMPLEMENTED`.
+    pub fn changed(&self) -> impl Future<Output = Change> + use<> {
+        self.pool.changed()
+    }
+
+    /// Says that it may have services that nobody has heard of.
+    pub fn doubt(&self) {
+        self.pool.tell(Change::Doubted);
     }
 
     /// Forwards a call. What keeps it from being answered by the upstream is the answer's status.

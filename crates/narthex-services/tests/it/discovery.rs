@@ -112,6 +112,10 @@ fn a_renewal_keeps_statuses_and_what_is_open() {
     assert_eq!(before.health().get("other.v1.Other"), Some(Serving), "they share what they tell");
     assert_eq!(learn(&after).unwrap().services, ["other.v1.Other", "shop.v1.ShopService"]);
     assert_eq!(learn(&before).unwrap().services, ["shop.v1.ShopService"]);
-    after.shutdown();
+    // A service that is no more is not known any more, unless somebody has said that it does not serve.
+    let last = after.renewed(&pool, &[]);
+    assert_eq!(last.health().get("other.v1.Other"), None);
+    assert_eq!(last.health().get("shop.v1.ShopService"), Some(NotServing));
+    last.shutdown();
     assert_eq!(before.health().get(""), Some(NotServing));
 }

@@ -4,13 +4,15 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use h2::server::Builder;
-use narthex_upstream::Options;
+use narthex_upstream::{Change, Options};
 use narthex_wire::{Code, envelope};
 
 use crate::calls::wait_for;
 use crate::harness::{Answer, assert_serves, call, request, run, upstream};
 use crate::peer::Peer;
 use crate::raw::{self, DATA, GOAWAY};
+
+const PATIENCE: Duration = Duration::from_secs(5);
 
 fn quick() -> Options {
     Options { connect_timeout: Duration::from_millis(300), ..Options::default() }
@@ -172,14 +174,31 @@ fn who_waits_hears_of_a_connection_where_there_was_none() {
         let peer = Peer::start(&reactor);
         let upstream = upstream(&reactor, &peer.address, Options::default());
         for _ in 0..2 {
-            let reconnected = upstream.reconnected();
+            let changed = upstream.changed();
             assert_serves(&upstream).await;
-            let patience = Duration::from_secs(5);
-            assert!(reactor.within(patience, reconnected).await.is_some());
-            let next = reactor.spawn(upstream.reconnected());
+            assert_eq!(reactor.within(PATIENCE, changed).await, Some(Change::Reconnected));
+            let next = reactor.spawn(upstream.changed());
             call(&upstream, "GoAway", b"bye").await;
             assert!(!next.is_finished(), "it is the same connection still");
         }
+    });
+}
+
+#[test]
+fn who_waits_hears_of_a_method_that_is_not_known() {
+    run(|reactor| async move {
+        let peer = Peer::start(&reactor);
+        let upstream = upstream(&reactor, &peer.address, Options::default());
+        assert_serves(&upstream).await;
+        // In the head, which is all of the answer, and behind a message.
+        for method in ["Unimplemented", "UnimplementedAtLast"] {
+            let changed = upstream.changed();
+            call(&upstream, method, b"x").await.assert_fails(Code::Unimplemented, "");
+            assert_eq!(reactor.within(PATIENCE, changed).await, Some(Change::Doubted), "{method}");
+        }
+        let changed = upstream.changed();
+        upstream.doubt();
+        assert_eq!(reactor.within(PATIENCE, changed).await, Some(Change::Doubted));
     });
 }
 

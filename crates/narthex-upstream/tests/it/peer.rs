@@ -110,6 +110,18 @@ async fn answer(
             head.headers_mut().insert("grpc-message", "no%20such%20book".parse().unwrap());
             respond.send_response(head, true).map(drop)
         }
+        "Unimplemented" => {
+            let mut head = head();
+            head.headers_mut().insert("grpc-status", "12".parse().unwrap());
+            respond.send_response(head, true).map(drop)
+        }
+        "UnimplementedAtLast" => {
+            let mut send = respond.send_response(head(), false)?;
+            send.send_data(Bytes::from_static(&[0; 5]), false)?;
+            let mut trailers = trailers();
+            trailers.insert("grpc-status", "12".parse().unwrap());
+            send.send_trailers(trailers)
+        }
         "Html" => {
             let head = Response::builder().status(502).header("content-type", "text/html").body(()).unwrap();
             respond.send_response(head, false)?.send_data("<p>".into(), true)
