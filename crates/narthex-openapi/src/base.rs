@@ -94,8 +94,13 @@ impl Base {
         schemas: Map<String, Value>,
         tags: Vec<Value>,
     ) -> Value {
-        let mut document = self.members.clone();
-        document.insert("openapi".to_owned(), json!("3.1.0"));
+        let mut document = Map::from_iter([("openapi".to_owned(), json!("3.1.0"))]);
+        document.extend(
+            self.members
+                .iter()
+                .filter(|(member, _)| *member != "openapi")
+                .map(|(member, value)| (member.clone(), value.clone())),
+        );
         let info = document.entry("info").or_insert_with(|| json!({}));
         for (member, default) in [("title", "JSON API"), ("version", "0")] {
             if info.get(member).is_none() {

@@ -9,8 +9,10 @@
 #![forbid(unsafe_code)]
 
 mod base;
+mod comment;
 mod document;
 mod layer;
+mod names;
 mod operation;
 mod parameter;
 mod path;

@@ -4,9 +4,13 @@ use narthex_protojson::{Behavior, Field, Kind, Message};
 use narthex_transcode::{BodyField, Options, RequestBody, ResponseBody, Route, StreamFormat};
 use serde_json::{Map, Value, json};
 
-use crate::parameter;
+use crate::comment;
+use crate::parameter::{self, described};
 use crate::path::Path;
 use crate::schema::Schemas;
+
+/// `itemSchema` of OpenAPI 3.2 in 3.1 (<https://spec.openapis.org/registry/namespace/oai.html>).
+const ITEM_SCHEMA: &str = "x-oai-itemSchema";
 
 /// The operation of a route at `path`; `status` is the schema of errors.
 pub(crate) fn operation(
@@ -26,12 +30,15 @@ pub(crate) fn operation(
     });
     let full_name = format!("{service}.{method}");
     let mut description = Vec::new();
-    if let Some(comment) = schemas.declarations.comment(&full_name) {
-        let (summary, rest) = comment.split_once("\n\n").unwrap_or((comment, ""));
-        operation["summary"] = json!(summary.replace('\n', " "));
+    let comment = schemas.comment(&full_name);
+    if let Some(comment) = &comment {
+        let (summary, rest) = comment::summary(comment);
+        if let Some(summary) = summary {
+            operation["summary"] = json!(summary);
+        }
         description.extend((!rest.is_empty()).then_some(rest));
     }
-    if schemas.declarations.is_deprecated(&full_name) {
+    if [full_name.as_str(), service].into_iter().any(|name| schemas.declarations.is_deprecated(name)) {
         operation["deprecated"] = json!(true);
     }
     let mut parameters = path_parameters(route, path, schemas);
@@ -61,15 +68,10 @@ pub(crate) fn names(route: &Route) -> (&str, &str) {
 fn path_parameters(route: &Route, path: &Path, schemas: &mut Schemas<'_>) -> Vec<Value> {
     let of = |parameter: &crate::path::Parameter| {
         let field = parameter.variable.and_then(|at| route.captures()[at].fields().last());
-        let mut schema = field.map_or_else(|| json!({"type": "string"}), |field| schemas.field(field));
-        let comment = schema.as_object_mut().and_then(|schema| {
-            // Whatever it is in answers, here it is written.
-            schema.remove("readOnly");
-            schema.remove("description")
-        });
-        let comment = comment.as_ref().and_then(Value::as_str).map(str::to_owned);
+        let schema = field.map_or_else(|| json!({"type": "string"}), |field| schemas.field(field));
+        let mut given = described(json!({"name": parameter.name, "in": "path", "required": true}), schema);
+        let comment = given.get("description").and_then(Value::as_str).map(str::to_owned);
         let text: Vec<String> = comment.into_iter().chain(parameter.description.clone()).collect();
-        let mut given = json!({"name": parameter.name, "in": "path", "required": true, "schema": schema});
         if !text.is_empty() {
             given["description"] = json!(text.join("\n\n"));
         }
@@ -165,7 +167,8 @@ fn response(route: &Route, schemas: &mut Schemas<'_>) -> Value {
     json!({"description": "The answer.", "content": content})
 }
 
-/// A stream in these forms. OpenAPI 3.1 has no word for what an item of a text is: its schema is that of the text's content.
+/// A stream in these forms. OpenAPI 3.1 has no word for what an item of a text is: its schema is that of the text's content, and
+/// who knows `itemSchema` of OpenAPI 3.2 finds it by the name that is registered for it in 3.1.
 fn streams(item: &Value, formats: &[StreamFormat], content: &mut Map<String, Value>) {
     for format in formats {
         let text = |description: &str| {
@@ -174,14 +177,23 @@ fn streams(item: &Value, formats: &[StreamFormat], content: &mut Map<String, Val
                 "contentMediaType": "application/json", "contentSchema": item,
             })
         };
-        let schema = match format {
-            StreamFormat::Array => json!({"type": "array", "items": item}),
-            StreamFormat::NewlineDelimited => text("A message a line."),
-            StreamFormat::Sequence => text("A message after each record separator (RFC 7464)."),
-            StreamFormat::ServerSentEvents => {
-                text("A message as the data of each event; an event `error` is a google.rpc.Status.")
+        let media = match format {
+            StreamFormat::Array => json!({"schema": {"type": "array", "items": item}}),
+            StreamFormat::NewlineDelimited => {
+                json!({"schema": text("A message a line."), ITEM_SCHEMA: item})
             }
+            StreamFormat::Sequence => {
+                json!({"schema": text("A message after each record separator (RFC 7464)."), ITEM_SCHEMA: item})
+            }
+            StreamFormat::ServerSentEvents => json!({
+                "schema": text("A message as the data of each event; an event `error` is a google.rpc.Status."),
+                ITEM_SCHEMA: {
+                    "type": "object",
+                    "properties": {"event": {"type": "string"}, "data": text("A message.")},
+                    "required": ["data"],
+                },
+            }),
         };
-        content.insert(format.media_type().to_owned(), json!({"schema": schema}));
+        content.insert(format.media_type().to_owned(), media);
     }
 }

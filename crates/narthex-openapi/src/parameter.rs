@@ -67,6 +67,8 @@ impl Walk<'_, '_> {
     fn field(&mut self, field: &Field, path: &mut Vec<Field>) {
         match field.kind() {
             _ if field.is_map() => {}
+            // Nobody reads it in a request.
+            _ if self.schemas.declarations.behaves(field.full_name(), Behavior::OutputOnly) => {}
             Kind::Message(message) if !has_text(&message) => {
                 let recursive = path.iter().any(|above| above.parent() == message);
                 let fields = message.well_known().is_none() && !field.is_list() && !recursive;
@@ -84,21 +86,30 @@ impl Walk<'_, '_> {
     fn parameter(&mut self, field: &Field, path: &[Field]) -> Value {
         let names: Vec<&str> = path.iter().map(|field| self.schemas.name(field)).collect();
         let declared = self.schemas.declarations;
-        let mut schema = self.schemas.field(field);
-        let description = schema.as_object_mut().and_then(|schema| schema.remove("description"));
         let required = path.iter().all(|field| declared.behaves(field.full_name(), Behavior::Required));
-        let mut parameter = json!({"name": names.join("."), "in": "query", "schema": schema});
-        if let Some(description) = description {
-            parameter["description"] = description;
-        }
+        let parameter = json!({"name": names.join("."), "in": "query"});
+        let mut parameter = described(parameter, self.schemas.field(field));
         if required {
             parameter["required"] = json!(true);
         }
-        if declared.is_deprecated(field.full_name()) {
-            parameter["deprecated"] = json!(true);
-        }
         parameter
     }
+}
+
+/// A parameter with the schema of a field: what the declaration says of the field is the parameter's own.
+pub(crate) fn described(mut parameter: Value, mut schema: Value) -> Value {
+    if let Some(schema) = schema.as_object_mut() {
+        for member in ["description", "deprecated"] {
+            if let Some(value) = schema.remove(member) {
+                parameter[member] = value;
+            }
+        }
+        // Whatever it is in bodies, here it is written.
+        schema.remove("readOnly");
+        schema.remove("writeOnly");
+    }
+    parameter["schema"] = schema;
+    parameter
 }
 
 /// Whether a value can be given as text.

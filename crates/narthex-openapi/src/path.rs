@@ -2,6 +2,8 @@
 
 use narthex_transcode::{Route, Segment};
 
+use crate::names::ResourceNames;
+
 /// A path of the document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Path {
@@ -21,8 +23,9 @@ pub(crate) struct Parameter {
 
 impl Path {
     /// A variable of one segment is a parameter. One of several is written out, and each `*` or `**` in it is a parameter named
-    /// after the literal before it: `{name=shelves/*}` is `shelves/{shelves}`, so that no client escapes the slash.
-    pub(crate) fn of(route: &Route) -> Self {
+    /// as the pattern of a resource has it, or after the literal before it: `{name=shelves/*}` is `shelves/{shelf}`, so that no
+    /// client escapes the slash.
+    pub(crate) fn of(route: &Route, names: &ResourceNames) -> Self {
         let template = route.template();
         let mut path = Self { text: vec![String::new()], parameters: Vec::new() };
         // Their names are the fields'; the others take what is free.
@@ -38,13 +41,12 @@ impl Path {
             let whole =
                 variable.filter(|at| template.variables[*at].end - template.variables[*at].start == 1);
             let field = variable.map(|at| template.variables[at].field_path.join("."));
-            let before = index.checked_sub(1).and_then(|before| match &template.segments[before] {
-                Segment::Literal(text) => Some(text.as_str()),
-                _ => None,
-            });
-            let name = match (whole, &field) {
-                (Some(_), Some(field)) => field.clone(),
-                _ => path.free(before.unwrap_or("segment"), &taken),
+            let name = if let (Some(_), Some(field)) = (whole, &field) {
+                field.clone()
+            } else {
+                let start = variable.map_or(0, |at| template.variables[at].start);
+                let segments: Vec<&str> = template.segments[start..=index].iter().map(shape).collect();
+                path.free(&names.find(&segments), &taken)
             };
             let part =
                 (whole.is_none()).then_some(field).flatten().map(|field| format!("A part of `{field}`."));
@@ -88,13 +90,19 @@ impl Path {
 
     /// A name that no parameter has, nor one of those to come.
     fn free(&self, wanted: &str, taken: &[String]) -> String {
-        let wanted: String =
-            wanted.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
         let numbered = (2..).map(|number| format!("{wanted}{number}"));
-        let mut names = std::iter::once(wanted.clone()).chain(numbered);
+        let mut names = std::iter::once(wanted.to_owned()).chain(numbered);
         let is_free =
             |name: &String| !taken.contains(name) && self.parameters.iter().all(|other| other.name != *name);
-        names.find(is_free).unwrap_or(wanted)
+        names.find(is_free).unwrap_or_else(|| wanted.to_owned())
+    }
+}
+
+/// A segment as the shapes of resource names have it.
+fn shape(segment: &Segment) -> &str {
+    match segment {
+        Segment::Literal(text) => text,
+        _ => "*",
     }
 }
 

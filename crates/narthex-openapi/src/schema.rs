@@ -1,9 +1,13 @@
 //! Messages and fields to JSON Schema, as ProtoJSON writes them.
 
-use std::collections::BTreeMap;
-
 use narthex_protojson::{Behavior, Declarations, Field, Kind, Message, WellKnown, WriteOptions};
 use serde_json::{Map, Value, json};
+
+use crate::comment;
+
+/// What may not be set together is as much as the square of a oneof, and descriptors may come from elsewhere: of larger ones the
+/// description tells alone.
+const MAX_ONEOF: usize = 8;
 
 /// The schemas that a document refers to, made as they are asked for.
 pub(crate) struct Schemas<'a> {
@@ -25,6 +29,7 @@ impl<'a> Schemas<'a> {
             let schema = self.object(&message, &|_| true);
             self.made.insert(message.full_name().to_owned(), schema);
         }
+        self.made.sort_keys();
         self.made
     }
 
@@ -67,8 +72,11 @@ impl<'a> Schemas<'a> {
             self.single(field)
         };
         let name = field.full_name();
-        if let Some(comment) = self.declarations.comment(name) {
-            schema["description"] = json!(comment);
+        let is_fixed = self.declarations.behaves(name, Behavior::Immutable);
+        let fixed = is_fixed.then(|| "Once it is set, it cannot be changed.".to_owned());
+        let text: Vec<String> = self.comment(name).into_iter().chain(fixed).collect();
+        if !text.is_empty() {
+            schema["description"] = json!(text.join("\n\n"));
         }
         for (member, holds) in [
             ("readOnly", self.declarations.behaves(name, Behavior::OutputOnly)),
@@ -86,14 +94,17 @@ impl<'a> Schemas<'a> {
     pub(crate) fn object(&mut self, message: &Message, has: &dyn Fn(&Field) -> bool) -> Value {
         let mut properties = Map::new();
         let mut required = Vec::new();
-        let mut oneofs: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut oneofs: Vec<(String, Vec<String>)> = Vec::new();
         for field in message.fields().filter(has) {
             let name = self.name(&field).to_owned();
             if self.declarations.behaves(field.full_name(), Behavior::Required) {
                 required.push(name.clone());
             }
             if let Some(oneof) = field.oneof() {
-                oneofs.entry(oneof.to_owned()).or_default().push(name.clone());
+                match oneofs.iter_mut().find(|(known, _)| known == oneof) {
+                    Some((_, names)) => names.push(name.clone()),
+                    None => oneofs.push((oneof.to_owned(), vec![name.clone()])),
+                }
             }
             properties.insert(name, self.field(&field));
         }
@@ -101,9 +112,12 @@ impl<'a> Schemas<'a> {
         if !required.is_empty() {
             schema["required"] = json!(required);
         }
-        let said = self.declarations.comment(message.full_name()).map(str::to_owned);
-        let alone = oneofs.values().filter(|names| names.len() > 1);
-        let alone = alone.map(|names| format!("At most one of {} is set.", names.join(", ")));
+        oneofs.retain(|(_, names)| names.len() > 1);
+        if let Some(together) = together(&oneofs) {
+            schema["not"] = together;
+        }
+        let said = self.comment(message.full_name());
+        let alone = oneofs.iter().map(|(_, names)| format!("At most one of {} is set.", names.join(", ")));
         let text: Vec<String> = said.into_iter().chain(alone).collect();
         if !text.is_empty() {
             schema["description"] = json!(text.join("\n\n"));
@@ -112,6 +126,11 @@ impl<'a> Schemas<'a> {
             schema["deprecated"] = json!(true);
         }
         schema
+    }
+
+    /// What the comment of a declaration tells readers of the document.
+    pub(crate) fn comment(&self, full_name: &str) -> Option<String> {
+        self.declarations.comment(full_name).and_then(comment::description)
     }
 
     /// What answers call a field.
@@ -158,14 +177,16 @@ impl<'a> Schemas<'a> {
                 let names: Vec<&str> = values.iter().map(|(name, _)| name.as_str()).collect();
                 json!({"type": "string", "enum": names})
             };
-            let of_values = values.iter().filter_map(|(value, number)| {
-                let comment = self.declarations.comment(&format!("{name}.{value}"))?;
-                Some(format!("- {value} ({number}): {}", comment.replace('\n', " ")))
-            });
-            let own = self.declarations.comment(name).map(str::to_owned);
-            let lines: Vec<String> = own.into_iter().chain(of_values).collect();
-            if !lines.is_empty() {
-                schema["description"] = json!(lines.join("\n\n"));
+            let of_value = |(value, number): &(String, i32)| match self.comment(&format!("{name}.{value}")) {
+                Some(comment) => Some(format!("- {value} ({number}): {}", comment.replace('\n', " "))),
+                // A number alone tells nobody what it stands for.
+                None => self.write.enums_as_ints.then(|| format!("- {value} ({number})")),
+            };
+            let of_values: Vec<String> = values.iter().filter_map(of_value).collect();
+            let of_values = (!of_values.is_empty()).then(|| of_values.join("\n"));
+            let text: Vec<String> = self.comment(name).into_iter().chain(of_values).collect();
+            if !text.is_empty() {
+                schema["description"] = json!(text.join("\n\n"));
             }
             self.made.insert(name.to_owned(), schema);
         }
@@ -185,6 +206,24 @@ impl<'a> Schemas<'a> {
 
 fn reference(name: &str) -> Value {
     json!({"$ref": format!("#/components/schemas/{name}")})
+}
+
+/// What no message is: one with two fields of a oneof. As `oneOf` it would be a type of its own for each of them to those who
+/// generate clients; of `not` they make nothing, and validators keep it.
+fn together(oneofs: &[(String, Vec<String>)]) -> Option<Value> {
+    let small = oneofs.iter().map(|(_, names)| names).filter(|names| names.len() <= MAX_ONEOF);
+    let pairs = small.flat_map(|names| {
+        let behind = |at: usize| names[at + 1..].iter();
+        names
+            .iter()
+            .enumerate()
+            .flat_map(move |(at, one)| behind(at).map(move |other| json!({"required": [one, other]})))
+    });
+    let mut pairs: Vec<Value> = pairs.collect();
+    match pairs.len() {
+        0 | 1 => pairs.pop(),
+        _ => Some(json!({"anyOf": pairs})),
+    }
 }
 
 /// The field that holds the values of a map.

@@ -38,11 +38,11 @@ fn parameters(operation: &Value) -> Vec<(&str, &str)> {
 #[test]
 fn templates_of_several_segments_are_written_out() {
     let document = usual();
-    let get = &document["paths"]["/v1/shelves/{shelves}/books/{books}"]["get"];
+    let get = &document["paths"]["/v1/shelves/{shelf}/books/{book}"]["get"];
     assert_eq!(get["operationId"], "Shelves_Get");
     assert_eq!(get["summary"], "Gets a book.");
     assert_eq!(get["description"], "By its name.");
-    let expected = [("path", "shelves"), ("path", "books"), ("query", "page.size"), ("query", "binding")];
+    let expected = [("path", "shelf"), ("path", "book"), ("query", "page.size"), ("query", "binding")];
     assert_eq!(parameters(get), expected);
     assert_eq!(document["paths"]["/"]["get"]["operationId"], "Shelves_Root");
     let watch = &document["paths"]["/v1/watch/{name}"]["get"]["parameters"][0];
@@ -53,9 +53,17 @@ fn templates_of_several_segments_are_written_out() {
 fn paths_of_one_shape_are_one_item_with_the_names_of_the_first() {
     let document = usual();
     let item = &document["paths"]["/v1/books/{name}"];
-    assert_eq!(item["get"]["operationId"], "shelf_v1_Shelves_Get_2");
+    assert_eq!(item["get"]["operationId"], "Shelves_Get_2");
     assert_eq!(parameters(&item["patch"]), [("path", "name"), ("query", "name"), ("query", "force")]);
+}
+
+#[test]
+fn methods_that_openapi_does_not_know_are_where_a_later_version_has_them() {
+    let item = &usual()["paths"]["/v1/books/{name}"];
     assert_eq!(item["description"], "Also LOCK /v1/books/{name}, which is shelf.v1.Shelves.Lock.");
+    let lock = &item["x-oai-additionalOperations"]["LOCK"];
+    assert_eq!((&lock["operationId"], &lock["deprecated"]), (&json!("Shelves_Lock"), &json!(true)));
+    assert_eq!(parameters(lock), [("path", "name"), ("query", "to")]);
 }
 
 #[test]
@@ -80,6 +88,10 @@ fn streams_are_described_by_media_type() {
     for text in ["application/x-ndjson", "application/json-seq", "text/event-stream"] {
         assert_eq!(content[text]["schema"]["contentSchema"], book, "{text}");
     }
+    assert_eq!(content["application/x-ndjson"]["x-oai-itemSchema"], book);
+    assert_eq!(content["application/json-seq"]["x-oai-itemSchema"], book);
+    let event = &content["text/event-stream"]["x-oai-itemSchema"];
+    assert_eq!(event["properties"]["data"]["contentSchema"], book);
     let sent = &document["paths"]["/v1/books"]["post"]["requestBody"]["content"];
     assert_eq!(sent["application/json"]["schema"]["items"], book);
 }
@@ -91,6 +103,9 @@ fn schemas_are_those_of_protojson() {
     let book = &schemas["shelf.v1.Book"];
     assert_eq!(book["required"], json!(["title"]));
     assert_eq!(book["description"], "A book.\n\nAt most one of person, library is set.");
+    assert_eq!(book["not"], json!({"required": ["person", "library"]}));
+    let names: Vec<&String> = book["properties"].as_object().unwrap().keys().collect();
+    assert_eq!(names[..4], ["name", "title", "binding", "copies"], "in the order of the file");
     let of = |name: &str| &book["properties"][name];
     assert_eq!(*of("name"), json!({"type": "string", "description": "Its resource name.", "readOnly": true}));
     assert_eq!(of("copies")["type"], "string");
@@ -113,7 +128,10 @@ fn names_and_enums_are_written_as_the_options_say() {
     let document = described(&Options { write, ..Options::default() }, false, "{}");
     let schemas = &document["components"]["schemas"];
     assert!(schemas["shelf.v1.Book"]["properties"]["printed_at"].is_object());
-    assert_eq!(schemas["shelf.v1.Binding"]["enum"], json!([0, 1]));
+    let binding = &schemas["shelf.v1.Binding"];
+    assert_eq!(binding["enum"], json!([0, 1]));
+    let meaning = "How a book is bound.\n\n- BINDING_UNSPECIFIED (0)\n- PAPERBACK (1): Cheap.";
+    assert_eq!(binding["description"], meaning);
 }
 
 #[test]
@@ -162,20 +180,23 @@ impl protox::file::FileResolver for Source {
     }
 }
 
-/// The operations of service `made.Made`, whose rest is `source`.
+/// The document of service `made.Made`, whose rest is `source`.
 fn made(source: &str) -> Value {
-    let head = r#"syntax = "proto3"; package made; import "google/api/annotations.proto";"#;
-    let builtin = Path::new(env!("CARGO_MANIFEST_DIR")).join("../narthex-protojson/proto");
+    let head = r#"syntax = "proto3"; package made; import "google/api/annotations.proto";
+        import "google/api/field_behavior.proto"; import "google/api/resource.proto";"#;
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut resolver = protox::file::ChainFileResolver::new();
     resolver.add(Source(format!("{head}\n{source}")));
-    resolver.add(protox::file::IncludeFileResolver::new(builtin));
+    for folder in ["narthex-protojson/proto", "narthex-protos/proto"] {
+        resolver.add(protox::file::IncludeFileResolver::new(crates.join(folder)));
+    }
     resolver.add(protox::file::GoogleFileResolver::new());
     let mut compiler = protox::Compiler::with_file_resolver(resolver);
     compiler.include_imports(true).open_file("made.proto").unwrap();
     let pool = Pool::from_file_descriptor_set(&compiler.encode_file_descriptor_set()).unwrap();
     let table = RouteTable::build(&pool, &["made.Made".to_owned()]).unwrap();
     let text = document(&pool, &table, &Options::default(), false, &Base::default());
-    serde_json::from_str::<Value>(&text).unwrap()["paths"].take()
+    serde_json::from_str(&text).unwrap()
 }
 
 #[test]
@@ -186,8 +207,8 @@ fn what_may_be_in_a_query_is_told_within_bounds() {
     };
     let messages = [("A", "B"), ("B", "C"), ("C", "D"), ("D", "string")].map(|(name, of)| message(name, of));
     let method = r#"service Made { rpc Get(A) returns (A) { option (google.api.http) = {get: "/v1/it"}; } }"#;
-    let paths = made(&(messages.concat() + method));
-    let get = &paths["/v1/it"]["get"];
+    let document = made(&(messages.concat() + method));
+    let get = &document["paths"]["/v1/it"]["get"];
     let listed = get["parameters"].as_array().unwrap().len();
     assert!((100..=500).contains(&listed), "{listed}");
     assert!(get["description"].as_str().unwrap().contains("More fields"), "{}", get["description"]);
@@ -196,13 +217,106 @@ fn what_may_be_in_a_query_is_told_within_bounds() {
 #[test]
 fn no_two_parameters_of_a_path_have_one_name() {
     let source = r#"
-        message Name { string name = 1; string shelves = 2; }
+        message Name { string name = 1; string shelf = 2; }
         service Made {
             rpc Get(Name) returns (Name) {
-                option (google.api.http) = {get: "/v1/{name=shelves/*}/books/{shelves}"};
+                option (google.api.http) = {get: "/v1/{name=shelves/*}/books/{shelf}"};
             }
         }"#;
-    let paths = made(source);
-    let get = &paths["/v1/shelves/{shelves2}/books/{shelves}"]["get"];
-    assert_eq!(parameters(get), [("path", "shelves2"), ("path", "shelves")]);
+    let document = made(source);
+    let get = &document["paths"]["/v1/shelves/{shelf2}/books/{shelf}"]["get"];
+    assert_eq!(parameters(get), [("path", "shelf2"), ("path", "shelf")]);
+}
+
+#[test]
+fn segments_are_named_as_the_resource_has_them() {
+    let source = r#"
+        message Volume {
+            option (google.api.resource) = {
+                type: "made.example/Volume"
+                pattern: "libraries/{branch}/books/{volume}"
+            };
+            string name = 1;
+        }
+        message List { string parent = 1; }
+        service Made {
+            rpc Get(Volume) returns (Volume) {
+                option (google.api.http) = {get: "/v1/{name=libraries/*/books/*}"};
+            }
+            rpc All(List) returns (Volume) {
+                option (google.api.http) = {get: "/v1/{parent=libraries/*}/books"};
+            }
+            rpc Other(List) returns (Volume) {
+                option (google.api.http) = {get: "/v1/{parent=towns/*}/books"};
+            }
+        }"#;
+    let document = made(source);
+    let paths: Vec<&String> = document["paths"].as_object().unwrap().keys().collect();
+    let expected =
+        ["/v1/libraries/{branch}/books/{volume}", "/v1/libraries/{branch}/books", "/v1/towns/{town}/books"];
+    assert_eq!(paths, expected);
+}
+
+#[test]
+fn what_only_answers_have_is_no_parameter() {
+    let source = r#"
+        message Thing {
+            string id = 1;
+            string made_by = 2 [(google.api.field_behavior) = OUTPUT_ONLY];
+            string secret = 3 [(google.api.field_behavior) = INPUT_ONLY, deprecated = true];
+            string kind = 4 [(google.api.field_behavior) = IMMUTABLE];
+        }
+        service Made {
+            option deprecated = true;
+            rpc Get(Thing) returns (Thing) { option (google.api.http) = {get: "/v1/things/{id}"}; }
+        }"#;
+    let document = made(source);
+    let get = &document["paths"]["/v1/things/{id}"]["get"];
+    assert_eq!(get["deprecated"], true);
+    assert_eq!(parameters(get), [("path", "id"), ("query", "secret"), ("query", "kind")]);
+    let secret = json!({"name": "secret", "in": "query", "deprecated": true, "schema": {"type": "string"}});
+    assert_eq!(get["parameters"][1], secret);
+    let properties = &document["components"]["schemas"]["made.Thing"]["properties"];
+    assert_eq!(properties["madeBy"], json!({"type": "string", "readOnly": true}));
+    assert_eq!(properties["secret"], json!({"type": "string", "writeOnly": true, "deprecated": true}));
+    assert_eq!(properties["kind"]["description"], "Once it is set, it cannot be changed.");
+}
+
+#[test]
+fn no_message_has_two_fields_of_a_oneof() {
+    let many: Vec<String> = (1..=9).map(|number| format!("string m{number} = {number};")).collect();
+    let source = format!(
+        r#"
+        message Thing {{
+            oneof first {{ string a = 1; string b = 2; string c = 3; }}
+            oneof second {{ string d = 4; string e = 5; }}
+            optional string f = 6;
+        }}
+        message Large {{ oneof many {{ {} }} }}
+        service Made {{
+            rpc Get(Large) returns (Thing) {{ option (google.api.http) = {{post: "/v1/it" body: "*"}}; }}
+        }}"#,
+        many.concat()
+    );
+    let document = made(&source);
+    let schemas = &document["components"]["schemas"];
+    let pairs = [["a", "b"], ["a", "c"], ["b", "c"], ["d", "e"]].map(|pair| json!({"required": pair}));
+    assert_eq!(schemas["made.Thing"]["not"], json!({"anyOf": pairs}));
+    // That would be as much as the square of it.
+    assert!(schemas["made.Large"].get("not").is_none());
+    assert!(schemas["made.Large"]["description"].as_str().unwrap().starts_with("At most one of m1, m2"));
+}
+
+#[test]
+fn each_binding_has_an_id_of_its_own() {
+    let source = r#"
+        message M {}
+        service Made {
+            rpc Get(M) returns (M) {
+                option (google.api.http) = {get: "/a" additional_bindings {get: "/b"} additional_bindings {get: "/c"}};
+            }
+        }"#;
+    let document = made(source);
+    let id = |path: &str| document["paths"][path]["get"]["operationId"].as_str().unwrap().to_owned();
+    assert_eq!(["/a", "/b", "/c"].map(id), ["Made_Get", "Made_Get_2", "Made_Get_3"]);
 }
