@@ -21,13 +21,8 @@ pub(crate) fn operation(
     schemas: &mut Schemas<'_>,
 ) -> Value {
     let (service, method) = names(route);
-    let mut operation = json!({
-        "tags": [service],
-        "responses": {
-            "200": response(route, schemas),
-            "default": {"description": "An error.", "content": {"application/json": {"schema": status}}},
-        },
-    });
+    // The id is of each place that the operation has; this is where it stands.
+    let mut operation = json!({"operationId": "", "tags": [service]});
     let full_name = format!("{service}.{method}");
     let mut description = Vec::new();
     let comment = schemas.comment(&full_name);
@@ -56,6 +51,13 @@ pub(crate) fn operation(
     if let Some(body) = request_body(route, schemas) {
         operation["requestBody"] = body;
     }
+    operation["responses"] = json!({
+        "200": response(route, schemas),
+        "default": {
+            "description": "An error: its code, a message, and details that are for programs.",
+            "content": {"application/json": {"schema": status}},
+        },
+    });
     operation
 }
 
@@ -81,7 +83,7 @@ fn path_parameters(route: &Route, path: &Path, schemas: &mut Schemas<'_>) -> Vec
 }
 
 fn request_body(route: &Route, schemas: &mut Schemas<'_>) -> Option<Value> {
-    let (schema, forms, required) = match route.request_body() {
+    let (mut schema, forms, required) = match route.request_body() {
         RequestBody::None => return None,
         RequestBody::Raw | RequestBody::RawField(_) => {
             return Some(json!({"description": "The bytes as they are.", "content": {"*/*": {}}}));
@@ -98,6 +100,11 @@ fn request_body(route: &Route, schemas: &mut Schemas<'_>) -> Option<Value> {
             let required = schemas.declarations.behaves(field.full_name(), Behavior::Required);
             (schemas.field(field), is_plain(field), required)
         }
+    };
+    // It is the body's own, where the schema is that of a field.
+    let description = match route.request_body() {
+        RequestBody::Field(_) => schema.as_object_mut().and_then(|schema| schema.remove("description")),
+        _ => None,
     };
     let mut content = Map::new();
     if route.client_streams() {
@@ -124,20 +131,26 @@ fn request_body(route: &Route, schemas: &mut Schemas<'_>) -> Option<Value> {
             content.insert("application/octet-stream".to_owned(), json!({}));
         }
     }
-    let mut body = json!({"content": content});
+    let mut body = description.map_or_else(|| json!({}), |description| json!({"description": description}));
+    body["content"] = Value::Object(content);
     if required {
         body["required"] = json!(true);
     }
     Some(body)
 }
 
-/// The request message without the fields that the path sets.
+/// The request message without the fields that the path sets, as a schema of its own if there are any.
 fn whole(route: &Route, message: &Message, schemas: &mut Schemas<'_>) -> Value {
-    if message.well_known().is_none() && message.fields().any(|field| is_captured(route, &field)) {
-        schemas.object(message, &|field| !is_captured(route, field))
-    } else {
-        schemas.message(message)
+    if message.well_known().is_some() || !message.fields().any(|field| is_captured(route, &field)) {
+        return schemas.message(message);
     }
+    let declarations = schemas.declarations;
+    let object = schemas.object(message, &|field| {
+        !is_captured(route, field) && !declarations.behaves(field.full_name(), Behavior::OutputOnly)
+    });
+    let (service, method) = names(route);
+    // No message is called so: a service and a message of one name cannot be.
+    schemas.named(&format!("{service}.{method}.Body"), object)
 }
 
 fn is_captured(route: &Route, field: &Field) -> bool {

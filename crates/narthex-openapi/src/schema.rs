@@ -33,6 +33,17 @@ impl<'a> Schemas<'a> {
         self.made
     }
 
+    /// A schema that no message has, by this name, or with a number where another has that.
+    pub(crate) fn named(&mut self, name: &str, schema: Value) -> Value {
+        let numbered = (2..).map(|number| format!("{name}{number}"));
+        let mut names = std::iter::once(name.to_owned()).chain(numbered);
+        let is_free = |name: &String| self.made.get(name).is_none_or(|made| *made == schema);
+        let name = names.find(is_free).unwrap_or_else(|| name.to_owned());
+        let reference = reference(&name);
+        self.made.insert(name, schema);
+        reference
+    }
+
     /// A message wherever it stands.
     pub(crate) fn message(&mut self, message: &Message) -> Value {
         let Some(known) = message.well_known() else { return self.reference(message) };

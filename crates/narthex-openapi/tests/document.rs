@@ -70,7 +70,12 @@ fn methods_that_openapi_does_not_know_are_where_a_later_version_has_them() {
 fn a_body_has_what_the_path_leaves() {
     let document = usual();
     let post = &document["paths"]["/v1/moves/{name}:move"]["post"];
-    let body = &post["requestBody"]["content"]["application/json"]["schema"];
+    let content = &post["requestBody"]["content"];
+    let body = json!({"$ref": "#/components/schemas/shelf.v1.Shelves.Move.Body"});
+    for form in ["application/json", "application/x-www-form-urlencoded", "multipart/form-data"] {
+        assert_eq!(content[form]["schema"], body, "{form}");
+    }
+    let body = &document["components"]["schemas"]["shelf.v1.Shelves.Move.Body"];
     assert_eq!(*body, json!({"type": "object", "properties": {"to": {"type": "string"}}}));
     let answer = &document["paths"]["/v1/moves/{name}:move"]["post"]["responses"]["200"]["content"];
     assert!(answer["application/json"].is_object());
@@ -192,7 +197,7 @@ fn made(source: &str) -> Value {
     }
     resolver.add(protox::file::GoogleFileResolver::new());
     let mut compiler = protox::Compiler::with_file_resolver(resolver);
-    compiler.include_imports(true).open_file("made.proto").unwrap();
+    compiler.include_imports(true).include_source_info(true).open_file("made.proto").unwrap();
     let pool = Pool::from_file_descriptor_set(&compiler.encode_file_descriptor_set()).unwrap();
     let table = RouteTable::build(&pool, &["made.Made".to_owned()]).unwrap();
     let text = document(&pool, &table, &Options::default(), false, &Base::default());
@@ -280,6 +285,44 @@ fn what_only_answers_have_is_no_parameter() {
     assert_eq!(properties["madeBy"], json!({"type": "string", "readOnly": true}));
     assert_eq!(properties["secret"], json!({"type": "string", "writeOnly": true, "deprecated": true}));
     assert_eq!(properties["kind"]["description"], "Once it is set, it cannot be changed.");
+}
+
+#[test]
+fn a_body_has_the_comment_of_its_field_and_a_name_for_what_the_path_leaves() {
+    let source = r#"
+        message Thing { string id = 1; string kind = 2; string made_by = 3 [(google.api.field_behavior) = OUTPUT_ONLY]; }
+        message Update {
+            // What it is to be.
+            Thing thing = 1;
+        }
+        service Made {
+            rpc Put(Thing) returns (Thing) {
+                option (google.api.http) = {
+                    put: "/v1/things/{id}" body: "*"
+                    additional_bindings { put: "/v1/kinds/{kind}" body: "*" }
+                    additional_bindings { put: "/v2/things/{id}" body: "*" }
+                };
+            }
+            rpc Change(Update) returns (Thing) {
+                option (google.api.http) = {patch: "/v1/things/{thing.id}" body: "thing"};
+            }
+        }"#;
+    let document = made(source);
+    let body = |path: &str, method: &str| {
+        let body = &document["paths"][path][method]["requestBody"];
+        let schema = body["content"]["application/json"]["schema"]["$ref"].as_str().unwrap();
+        (body["description"].as_str(), schema.rsplit('/').next().unwrap())
+    };
+    assert_eq!(body("/v1/things/{id}", "put"), (None, "made.Made.Put.Body"));
+    assert_eq!(body("/v1/kinds/{kind}", "put"), (None, "made.Made.Put.Body2"));
+    assert_eq!(body("/v2/things/{id}", "put"), (None, "made.Made.Put.Body"));
+    assert_eq!(body("/v1/things/{id}", "patch"), (Some("What it is to be."), "made.Thing"));
+    let properties = |name: &str| {
+        let properties = document["components"]["schemas"][name]["properties"].as_object().unwrap();
+        properties.keys().cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(properties("made.Made.Put.Body"), ["kind"]);
+    assert_eq!(properties("made.Made.Put.Body2"), ["id"]);
 }
 
 #[test]
