@@ -76,19 +76,18 @@ impl Inbox {
         }
     }
 
-    /// Moves everything queued to the end of `into`.
-    pub(crate) fn take(&self, into: &mut VecDeque<Item>) {
-        into.append(&mut self.state.lock().items);
+    /// How many entries are queued.
+    pub(crate) fn len(&self) -> usize {
+        self.state.lock().items.len()
     }
 
-    /// Puts back, in front, what a turn had no time for.
-    pub(crate) fn put_back(&self, rest: &mut VecDeque<Item>) {
-        let mut state = self.state.lock();
-        rest.append(&mut state.items);
-        std::mem::swap(&mut state.items, rest);
+    /// The next entry. They stay here until they are run, for a pump inside the pump to find.
+    pub(crate) fn pop(&self) -> Option<Item> {
+        self.state.lock().items.pop_front()
     }
 
-    /// The pump returns to the loop; what is still queued calls it again.
+    /// The pump returns to the loop, or does not come back from Python, which may run the event loop inside the event loop;
+    /// what is still queued calls it again.
     pub(crate) fn leave(&self) {
         let mut state = self.state.lock();
         state.attended = false;

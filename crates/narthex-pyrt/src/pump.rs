@@ -1,6 +1,5 @@
 //! The pump: what the event loop calls when the reactor's descriptor (or the inbox's bell) is readable.
 
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -48,17 +47,18 @@ impl Runtime {
             // locked.
             return;
         }
-        if self.pump_is_running() {
-            // A handler runs an event loop inside the event loop; the outer pump goes on when it returns.
-            return;
+        // Inside the pump if Python code that it called runs the event loop again, as nest_asyncio lets it; the epoch stays odd then.
+        let outermost = u64::from(!self.pump_is_running());
+        if outermost == 0 {
+            self.watch_anew(py);
         }
-        self.epoch.fetch_add(1, Ordering::SeqCst);
+        self.epoch.fetch_add(outermost, Ordering::SeqCst);
         let attending = self.reactor.attend();
         self.inbox.attend();
         self.turns(py);
         self.inbox.leave();
         drop(attending);
-        self.epoch.fetch_add(1, Ordering::SeqCst);
+        self.epoch.fetch_add(outermost, Ordering::SeqCst);
     }
 
     /// Passes of Rust and of Python by turns. Rust looks at the sockets in each: a client that answers while Python is
@@ -66,20 +66,19 @@ impl Runtime {
     /// each other.
     fn turns(self: &Arc<Self>, py: Python<'_>) {
         let end = Instant::now() + TURN;
-        let mut items = std::mem::take(&mut *self.scratch.lock());
         let budget = Budget { tasks: TASKS, time: TURN };
         loop {
             // Always detached: other Python threads run meanwhile, and it costs nothing measurable.
             let rust = py.detach(|| self.reactor.driver().pass(budget));
             self.epoch.fetch_add(2, Ordering::SeqCst);
-            self.inbox.take(&mut items);
-            if items.is_empty() && rust == Turn::Idle {
+            let items = self.inbox.len();
+            if items == 0 && rust == Turn::Idle {
                 break;
             }
-            let called = !items.is_empty();
+            let called = items > 0;
             if called {
                 self.signals.python_is_called();
-                self.run_items(py, &mut items, end);
+                self.run_items(py, items, end);
             }
             if Instant::now() >= end {
                 if called {
@@ -89,13 +88,13 @@ impl Runtime {
                 break;
             }
         }
-        *self.scratch.lock() = items;
     }
 
-    /// Runs the entries, or as many as there is time for until `end`; the others go back.
-    fn run_items(self: &Arc<Self>, py: Python<'_>, items: &mut VecDeque<Item>, end: Instant) {
+    /// Runs so many entries, or as many as there is time for until `end`.
+    fn run_items(self: &Arc<Self>, py: Python<'_>, count: usize, end: Instant) {
         let mut until_clock = CLOCK_EVERY;
-        while let Some(item) = items.pop_front() {
+        for _ in 0..count {
+            let Some(item) = self.inbox.pop() else { break };
             self.run_item(py, item);
             until_clock -= 1;
             if until_clock == 0 {
@@ -106,9 +105,6 @@ impl Runtime {
             }
         }
         self.end_if_forked(py, None);
-        if !items.is_empty() {
-            self.inbox.put_back(items);
-        }
     }
 
     /// Runs one entry; one that panics ends alone.

@@ -1,6 +1,5 @@
 //! The runtime of one event loop: the reactor, the inbox, the tasks in progress and the threads beside them.
 
-use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
@@ -46,8 +45,6 @@ pub struct Runtime {
     /// Moves whenever the pump gets on; odd while the pump runs. The standby reads it.
     pub(crate) epoch: AtomicU64,
     pub(crate) signals: Signals,
-    /// Kept between turns for its allocation.
-    pub(crate) scratch: Mutex<VecDeque<Item>>,
     event_loop: Py<PyAny>,
     create_future: Py<PyAny>,
     pub(crate) starter: TaskStarter,
@@ -108,7 +105,6 @@ impl Runtime {
             inbox: Inbox::new()?,
             epoch: AtomicU64::new(0),
             signals: Signals::new()?,
-            scratch: Mutex::default(),
             create_future: event_loop.getattr(intern!(py, "create_future"))?.unbind(),
             starter: TaskStarter::new(event_loop)?,
             woken: Woken::new(event_loop)?,
@@ -149,10 +145,8 @@ impl Runtime {
             return Ok(());
         }
         let pump = Bound::new(py, Pump::new(Arc::clone(self)))?.getattr(intern!(py, "run"))?;
+        self.watch(py, &pump)?;
         let event_loop = self.event_loop.bind(py);
-        for descriptor in self.descriptors() {
-            event_loop.call_method1(intern!(py, "add_reader"), (descriptor, &pump))?;
-        }
         // Work may have come before anyone watched: look once.
         event_loop.call_method1(intern!(py, "call_soon"), (&pump,))?;
         crate::fork::watch(py, self)?;
@@ -185,6 +179,22 @@ impl Runtime {
             attached.standby.stop();
             self.lanes.close();
         });
+    }
+
+    fn watch(&self, py: Python<'_>, pump: &Bound<'_, PyAny>) -> PyResult<()> {
+        for descriptor in self.descriptors() {
+            self.event_loop.bind(py).call_method1(intern!(py, "add_reader"), (descriptor, pump))?;
+        }
+        Ok(())
+    }
+
+    /// Has the event loop call the pump once more inside the pump: the callback that is running cannot be entered a second
+    /// time, since its context (`contextvars`) is in use.
+    pub(crate) fn watch_anew(&self, py: Python<'_>) {
+        let pump = self.attached.lock().as_ref().map(|attached| attached.pump.clone_ref(py));
+        if let Some(Err(error)) = pump.map(|pump| self.watch(py, pump.bind(py))) {
+            crate::log_exception(py, "the event loop inside the event loop cannot watch the reactor", &error);
+        }
     }
 
     fn descriptors(&self) -> [i32; 2] {

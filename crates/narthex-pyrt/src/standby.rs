@@ -94,7 +94,12 @@ fn watch(runtime: &Runtime) {
         if signals.is_stopping() {
             return;
         }
-        if runtime.epoch.load(Ordering::SeqCst) != epoch || !has_work(runtime) {
+        if runtime.epoch.load(Ordering::SeqCst) != epoch {
+            continue;
+        }
+        // The pump does not look at it now. If Python runs the event loop inside the event loop, that one waits for the bell.
+        runtime.inbox.leave();
+        if !has_work(runtime) {
             continue;
         }
         if let Some(mut driver) = runtime.reactor.try_driver() {

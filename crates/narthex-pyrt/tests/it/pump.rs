@@ -55,6 +55,43 @@ fn jobs_keep_their_order_and_none_is_lost_when_a_turn_ends_early() {
     });
 }
 
+/// As `nest_asyncio` does it.
+const LOOP_INSIDE_THE_LOOP: &std::ffi::CStr = c"
+while not future.done():
+    loop._run_once()";
+
+#[test]
+fn an_event_loop_inside_the_event_loop_is_served() {
+    with_runtime(RuntimeOptions::default(), |fixture| {
+        let (behind, later, outer) = (fixture.future(), fixture.future(), fixture.future());
+        let names = fixture.names();
+        names.set_item("loop", &fixture.event_loop).unwrap();
+        let names = names.unbind();
+        let (inside, is_inside) = mpsc::channel();
+        for future in [&behind, &later] {
+            let (future, names, inside) =
+                (future.clone().unbind(), names.clone_ref(fixture.py), inside.clone());
+            fixture.runtime.push(Run(move |py: Python<'_>| {
+                inside.send(()).unwrap();
+                let names = names.bind(py).copy().unwrap();
+                names.set_item("future", future).unwrap();
+                py.run(LOOP_INSIDE_THE_LOOP, Some(&names), None).unwrap();
+            }));
+        }
+        // Both jobs are in the midst of Python by the time the second thing that they wait for is there.
+        fixture.runtime.push(resolve(behind.unbind()));
+        let (runtime, done) = (Arc::clone(&fixture.runtime), later.unbind());
+        let thread = std::thread::spawn(move || {
+            is_inside.recv().unwrap();
+            is_inside.recv().unwrap();
+            runtime.push(resolve(done));
+        });
+        fixture.runtime.push(resolve(outer.clone().unbind()));
+        fixture.wait(&outer).unwrap();
+        thread.join().unwrap();
+    });
+}
+
 /// What an event loop owes to others than the runtime: callbacks, timers and descriptors, each needed for the next.
 const OTHERS: &str = "
 import asyncio, socket
