@@ -22,6 +22,7 @@ HTTP1 = {
     "wrong version": b"GET / HTTP/3.0\r\nHost: a\r\n\r\n",
     "words": b"this is not a request at all\r\n\r\n",
     "target with control": b"GET /\x01 HTTP/1.1\r\nHost: a\r\n\r\n",
+    "asterisk": b"GET * HTTP/1.1\r\nHost: a\r\n\r\n",
     "no host": b"GET / HTTP/1.1\r\n\r\n",
     "two hosts": b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
     "folded header": b"GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\n 2\r\n\r\n",

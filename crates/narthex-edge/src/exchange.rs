@@ -107,6 +107,10 @@ fn admit(parts: &mut http::request::Parts, exchange: &InFlight) -> Result<(), Re
     if parts.uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
         return bad("The request's target names a user, which http URIs must not do.\n");
     }
+    // RFC 9112 3.2.4; a path without a slash is nothing that an application expects.
+    if parts.uri.path() == "*" && parts.method != Method::OPTIONS {
+        return bad("The target * is for OPTIONS alone.\n");
+    }
     let mut hosts = parts.headers.get_all(HOST).iter();
     let (first, second) = (hosts.next(), hosts.next());
     if second.is_some() {
