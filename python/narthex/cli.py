@@ -6,13 +6,15 @@ reported together with all else that keeps the server from starting; argparse it
 
 import argparse
 import asyncio
+import difflib
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import narthex
-from narthex import config, described, openapi, standard_streams, transcoding, upstream
+from narthex import config, described, openapi, settings, standard_streams, transcoding, upstream
 from narthex.exceptions import Problem, StartupError, report
 from narthex.quantity import format_size
 
@@ -22,10 +24,22 @@ if TYPE_CHECKING:
 _DEFAULT: Final = config.Config()
 _INTERRUPTED: Final = 130
 
+# What other servers call what is here by another name.
+_ELSEWHERE: Final = {
+    **dict.fromkeys(("--host", "--port", "-p", "-b"), "--bind HOST:PORT"),
+    **dict.fromkeys(("--ssl-certfile", "--ssl-certificate", "--certfile"), "--tls-cert"),
+    **dict.fromkeys(("--ssl-keyfile", "--keyfile"), "--tls-key"),
+    **dict.fromkeys(("--ssl-ca-certs", "--ca-certs", "--ssl-ca"), "--tls-client-ca"),
+    **dict.fromkeys(("--timeout-keep-alive", "--keep-alive"), "--keep-alive-timeout"),
+    **dict.fromkeys(("--chdir", "--working-dir"), "--app-dir"),
+    "--timeout-graceful-shutdown": "--graceful-timeout",
+}
+
 _EPILOG: Final = """\
 sizes:       bytes or with a unit: 1048576, 512k, 16MiB, 1g
 durations:   seconds or with a unit: 30, 2.5, 500ms, 2m, 1h
 networks:    addresses or CIDRs, separated by commas, 'unix' for peers on a UNIX socket
+environment: NARTHEX_GRACEFUL_TIMEOUT=10 is --graceful-timeout 10, and so on; several values are separated by spaces
 
 exit codes:
   0          stopped by SIGTERM or Ctrl-C; what was in flight has ended or was aborted at the timeout
@@ -41,9 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     standard_streams.open_missing()
     parser = _parser()
     given = vars(parser.parse_args(arguments))
-    command: Callable[[dict[str, object]], int] = given.pop("command")
+    command: Callable[[dict[str, object], list[Problem]], int] = given.pop("command")
+    known: dict[str, settings.Kind] = given.pop("known")
     try:
-        return command(given)
+        return command(given, settings.fill(given, known, os.environ))
     except StartupError as error:
         sys.stderr.write(report(error.problems))
         return 2
@@ -51,17 +66,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _INTERRUPTED
 
 
-def _serve(given: dict[str, object]) -> int:
-    options, problems = config.parse(given)
+def _serve(given: dict[str, object], problems: list[Problem]) -> int:
+    options, problems = config.parse(given, problems)
     # Not at the top: help and version must not wait for the native half.
     from narthex import server
 
     return server.serve(options, problems)
 
 
-def _descriptors(given: dict[str, object]) -> int:
+def _descriptors(given: dict[str, object], problems: list[Problem]) -> int:
     output = given.pop("output")
-    options, problems = config.parse(given, complete=False)
+    options, problems = config.parse(given, problems, complete=False)
     if output is None and sys.stdout.isatty():
         problems.append(Problem("output", "is binary and not for a terminal", "Redirect it, or use --output FILE."))
     _, collected = _collect(options, problems)
@@ -88,8 +103,8 @@ def _descriptors(given: dict[str, object]) -> int:
     return 0
 
 
-def _routes(given: dict[str, object]) -> int:
-    options, problems = config.parse(given, complete=False)
+def _routes(given: dict[str, object], problems: list[Problem]) -> int:
+    options, problems = config.parse(given, problems, complete=False)
     services, collected = _collect(options, problems)
 
     from narthex import _native
@@ -103,8 +118,8 @@ def _routes(given: dict[str, object]) -> int:
     return 0
 
 
-def _openapi(given: dict[str, object]) -> int:
-    options, problems = config.parse(given, complete=False)
+def _openapi(given: dict[str, object], problems: list[Problem]) -> int:
+    options, problems = config.parse(given, problems, complete=False)
     services, collected = _collect(options, problems)
 
     from narthex import _native
@@ -155,8 +170,21 @@ class _Command(argparse.ArgumentParser):
     def parse_known_args(self, *arguments: Any, **named: Any) -> Any:
         known, unknown = super().parse_known_args(*arguments, **named)
         if unknown:
-            self.error("unrecognized arguments: " + " ".join(unknown))
+            self.error("unrecognized arguments: " + " ".join(unknown) + self._meant(unknown))
         return known, unknown
+
+    def _meant(self, unknown: Sequence[str]) -> str:
+        """What the first of them that is like an option may have been meant to be."""
+        for option in (argument.partition("=")[0] for argument in unknown if argument.startswith("-")):
+            close = difflib.get_close_matches(option, self._option_string_actions, n=1)
+            meant = _ELSEWHERE.get(option) or next(iter(close), None)
+            if meant is not None:
+                return f"; did you mean {meant}?"
+        return ""
+
+    def kinds(self) -> dict[str, settings.Kind]:
+        """Its options, as they can be set elsewhere."""
+        return settings.kinds(self._actions)
 
 
 class _Version(argparse.Action):
@@ -169,7 +197,7 @@ class _Version(argparse.Action):
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="narthex",
-        description="One server, one port: an ASGI application, gRPC services and their JSON API.",
+        description="One server, one port: an ASGI or WSGI application, gRPC services and their JSON API.",
         formatter_class=_Formatter,
         allow_abbrev=False,
     )
@@ -178,9 +206,9 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser(
         "serve",
         usage="narthex serve [OPTIONS] [APP]",
-        help="serve an ASGI application, gRPC services, or both",
-        description="Serves an ASGI application, gRPC services with their JSON API, or both, on one port. The services may be "
-        "elsewhere (--upstream).",
+        help="serve an ASGI or WSGI application, gRPC services, or both",
+        description="Serves an ASGI or WSGI application, gRPC services with their JSON API, or both, on one port. The services "
+        "may be elsewhere (--upstream).",
         epilog=_EPILOG,
         formatter_class=_Formatter,
         allow_abbrev=False,
@@ -199,6 +227,8 @@ def _parser() -> argparse.ArgumentParser:
         _add_logging,
     ):
         add(serve)
+    # A file for it is one for the other commands too, which look at what concerns them.
+    parser.set_defaults(known=serve.kinds())
     routes = commands.add_parser(
         "routes",
         usage="narthex routes [OPTIONS] [APP]",
@@ -241,8 +271,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_what(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("app", metavar="APP", nargs="?", help="the ASGI application, as MODULE:ATTRIBUTE")
+    parser.add_argument("app", metavar="APP", nargs="?", help="the ASGI or WSGI application, as MODULE:ATTRIBUTE")
     what = parser.add_argument_group("what to serve")
+    what.add_argument(
+        "--config",
+        metavar="FILE",
+        help="take what is given neither here nor in the environment from this TOML file",
+    )
     what.add_argument(
         "--grpc",
         action="append",
@@ -254,7 +289,14 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="put this folder on the import path, before the working folder [default: .]",
     )
-    what.add_argument("--factory", action="store_true", help="APP is a function without arguments that returns the application")
+    what.add_argument(
+        "--factory", action="store_true", default=None, help="APP is a function without arguments that returns the application"
+    )
+    what.add_argument(
+        "--interface",
+        metavar="{" + ",".join(config.INTERFACES) + "}",
+        help="how APP is called; WSGI applications are, on threads [default: auto, by the arguments that it takes]",
+    )
     what.add_argument("--loop", metavar="{uvloop,asyncio}", help="the event loop [default: uvloop]")
 
 
@@ -285,7 +327,7 @@ def _add_where(parser: argparse.ArgumentParser) -> None:
     where.add_argument(
         "--root-path",
         metavar="PATH",
-        help="the ASGI root_path, for an application below a path of a proxy [default: none]",
+        help="where a proxy has put the application: ASGI's root_path, WSGI's SCRIPT_NAME [default: none]",
     )
     where.add_argument(
         "--forwarded-allow-ips",
@@ -321,7 +363,6 @@ def _add_translation(parser: argparse.ArgumentParser) -> None:
     translation.add_argument(
         "--reflection",
         action=argparse.BooleanOptionalAction,
-        default=_DEFAULT.reflection,
         help="answer gRPC reflection [default: on]",
     )
     translation.add_argument(
@@ -340,6 +381,7 @@ def _add_translation(parser: argparse.ArgumentParser) -> None:
     translation.add_argument(
         "--http-over-grpc",
         action="store_true",
+        default=None,
         help="let trusted peers call the application through narthex.asgi.v1.AsgiService; responses are held whole, "
         "at most 64MiB each",
     )
@@ -390,6 +432,5 @@ def _add_logging(parser: argparse.ArgumentParser) -> None:
     logging.add_argument(
         "--access-log",
         action=argparse.BooleanOptionalAction,
-        default=_DEFAULT.access_log,
         help="one line for each request [default: on]",
     )

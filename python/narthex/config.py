@@ -25,6 +25,7 @@ from narthex.transcoding import Transcoding
 from narthex.upstream import Upstreams
 
 LOOPS: Final = ("uvloop", "asyncio")
+INTERFACES: Final = ("auto", "asgi", "wsgi")
 CLIENT_AUTH: Final = ("required", "optional")
 LOG_LEVELS: Final = ("critical", "error", "warning", "info", "debug", "trace")
 PROTOCOLS: Final = ("grpc", "grpc-web", "connect", "json")
@@ -52,7 +53,7 @@ class Config:
     tls_client_required: bool = True
     """Clients without a certificate are refused."""
     root_path: str = ""
-    """The ASGI ``root_path``: where the application is mounted, without a slash at its end."""
+    """ASGI's ``root_path``, WSGI's ``SCRIPT_NAME``: where the application is mounted, without a slash at its end."""
     forwarded_allow_ips: tuple[str, ...] = LOOPBACK
     """Peers whose X-Forwarded-For, -Proto and -Host are believed: CIDRs, ``unix``, or ``*``."""
     reflection: bool = True
@@ -114,24 +115,27 @@ class Options:
     grpc: tuple[str, ...] = ()
     app_dir: str = "."
     factory: bool = False
+    interface: str = "auto"
+    """How the application is called: one of ``INTERFACES``."""
     loop: str = "uvloop"
     log_level: str = "info"
     ready_fd: int | None = None
     config: Config = field(default_factory=Config)
 
 
-def parse(given: Mapping[str, Any], *, complete: bool = True) -> tuple[Options, list[Problem]]:
+def parse(given: Mapping[str, Any], found: Sequence[Problem] = (), *, complete: bool = True) -> tuple[Options, list[Problem]]:
     """Reads the options' texts, as ``argparse`` gives them; an option that is missing or None has its default.
 
-    Where a value is bad the default stands in for it, so that the checks that follow can go on and report theirs too.
-    ``complete`` says that the options must also make sense together, as something to serve.
+    Where a value is bad the default stands in for it, so that the checks that follow can go on and report theirs too; those
+    that were ``found`` before come first. ``complete`` says that the options must also make sense together, as what is served.
     """
-    reader = _Reader(given)
+    reader = _Reader(given, found)
     options = Options(
         app=given.get("app"),
         grpc=tuple(given.get("grpc") or ()),
         app_dir=reader.one("app_dir", _folder, "."),
         factory=bool(given.get("factory")),
+        interface=reader.one("interface", _choice(INTERFACES), "auto"),
         loop=reader.one("loop", _choice(LOOPS), "uvloop"),
         log_level=reader.one("log_level", _choice(LOG_LEVELS), "info"),
         ready_fd=reader.one("ready_fd", _writable_descriptor, None),
@@ -187,9 +191,9 @@ def _config(reader: "_Reader") -> Config:
 class _Reader:
     """Reads one option after the other and keeps what was wrong with them."""
 
-    def __init__(self, given: Mapping[str, Any]) -> None:
+    def __init__(self, given: Mapping[str, Any], found: Sequence[Problem]) -> None:
         self.given = given
-        self.problems: list[Problem] = []
+        self.problems = list(found)
 
     def one(self, name: str, parse: Callable[[str], _T], default: _T) -> _T:
         text = self.given.get(name)

@@ -106,5 +106,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--openapi-own-paths",
         action="store_true",
+        default=None,
         help="describe POST /pkg.Service/Method of every method as well",
     )

@@ -5,7 +5,19 @@ import re
 import pytest
 
 OPTIONS = [
-    *("--app-dir", "--grpc", "--bind", "--uds", "--factory", "--root-path", "--loop", "--forwarded-allow-ips", "--reflection"),
+    *(
+        "--app-dir",
+        "--grpc",
+        "--bind",
+        "--uds",
+        "--factory",
+        "--config",
+        "--interface",
+        "--root-path",
+        "--loop",
+        "--forwarded-allow-ips",
+        "--reflection",
+    ),
     *("--no-reflection", "--log-level", "--access-log", "--no-access-log", "--graceful-timeout", "--max-body"),
     *("--grpc-max-message", "--header-timeout", "--body-timeout", "--keep-alive-timeout", "--application-close-timeout"),
     *("--api-prefix", "--expose", "--cors-origin", "--http-over-grpc", "--http-over-grpc-from", "--ready-fd", "--help"),
@@ -58,6 +70,21 @@ def test_usage_is_that_of_the_command(narthex, arguments, usage):
     ended = narthex(*arguments)
     assert ended.returncode == 2
     assert ended.stderr.splitlines()[0] == usage
+
+
+@pytest.mark.parametrize(
+    ("argument", "meant"),
+    [
+        ("--acess-log", "--access-log"),
+        ("--tls_cert=x", "--tls-cert"),
+        ("--graceful-timout", "--graceful-timeout"),
+        ("--port=80", "--bind HOST:PORT"),
+    ],
+)
+def test_a_misspelt_option(narthex, argument, meant):
+    ended = narthex("serve", "plain:app", argument)
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines()[-1].endswith(f"unrecognized arguments: {argument}; did you mean {meant}?")
 
 
 @pytest.mark.parametrize(

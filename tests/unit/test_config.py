@@ -3,12 +3,14 @@
 import os
 
 import pytest
-from narthex import cli, config
+from narthex import cli, config, settings
 from narthex.config import Config, parse
 
 
 def given(*arguments):
-    return vars(cli._parser().parse_args(["serve", *arguments]))
+    given = vars(cli._parser().parse_args(["serve", *arguments]))
+    assert settings.fill(given, given.pop("known"), {}) == []
+    return given
 
 
 def problems(*arguments):
