@@ -90,6 +90,7 @@ class Server:
         max_send_message: int | None = None,
         compression: Any | None = None,
         classic: bool = False,
+        wsgi: bool = False,
     ) -> Server:
         """``methods`` maps ``/pkg.Service/Method`` to its RpcMethodHandler; ``generic_handlers`` are asked for paths not in it.
 
@@ -99,7 +100,8 @@ class Server:
         ``interceptors`` are ``grpc.aio.ServerInterceptor`` and, after them, ``grpc.ServerInterceptor`` objects, the
         outermost first. ``executor`` runs synchronous handlers; without one threads of Narthex do. ``max_send_message`` is in
         bytes; ``compression`` is a ``grpc.Compression`` or a name such as ``"zstd"``;
-        ``classic`` has clients told of errors as by ``grpc.server``, not as by ``grpc.aio.server``.
+        ``classic`` has clients told of errors as by ``grpc.server``, not as by ``grpc.aio.server``; ``wsgi`` says that ``app`` is
+        a WSGI application.
         """
 
     def prepare(self) -> list[tuple[str, str, str]]:

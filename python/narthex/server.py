@@ -143,6 +143,7 @@ def _prepare(options: Options, loop: asyncio.AbstractEventLoop, loaded: Loaded, 
         registrar.services,
         collected.file_descriptor_set,
         interceptors=registrar.interceptors,
+        wsgi=loaded.wsgi,
     )
     found = [*problems, *loaded.problems, *_interpreter_problems()]
     found += [Problem(where, what, hint) for where, what, hint in server.prepare()]

@@ -14,7 +14,8 @@ from narthex.config import Options
 from narthex.exceptions import Problem, StartupError, user_frames, user_place, user_traceback
 from narthex.grpc.registrar import Registrar, RegistrationError
 
-_ASGI_ARGUMENTS: Final = 3
+_ARGUMENTS: Final = {"asgi": 3, "wsgi": 2}
+_CALLED_WITH: Final = {"asgi": "scope, receive and send", "wsgi": "environ and start_response"}
 
 
 @dataclass(slots=True)
@@ -22,6 +23,8 @@ class Loaded:
     """What was found, as far as it was found."""
 
     app: Any | None = None
+    wsgi: bool = False
+    """It is called as WSGI has it, not as ASGI."""
     registrar: Registrar = field(default_factory=Registrar)
     problems: list[Problem] = field(default_factory=list[Problem])
 
@@ -32,7 +35,8 @@ def load(options: Options, runner: asyncio.Runner) -> Loaded:
     loaded = Loaded()
     if options.app is not None:
         try:
-            loaded.app = _application(options.app, factory=options.factory)
+            loaded.app, interface = _application(options.app, options.interface, factory=options.factory)
+            loaded.wsgi = interface == "wsgi"
         except StartupError as error:
             loaded.problems += error.problems
     app_failed = bool(loaded.problems)
@@ -46,7 +50,8 @@ def load(options: Options, runner: asyncio.Runner) -> Loaded:
     return loaded
 
 
-def _application(target: str, *, factory: bool) -> Any:
+def _application(target: str, interface: str, *, factory: bool) -> tuple[Any, str]:
+    """The application and its interface, if that is ``auto`` by how it can be called."""
     where = f"APP {target}"
     app = importer.load(target, where)
     if factory:
@@ -59,29 +64,31 @@ def _application(target: str, *, factory: bool) -> Any:
         if inspect.iscoroutine(app):
             app.close()
             raise _problem(where, "is a coroutine function", "Make it a plain function that returns the application.")
-    _check_application(app, where)
-    return app
+    return app, _interface(app, interface, where)
 
 
-def _check_application(app: Any, where: str) -> None:
+def _interface(app: Any, interface: str, where: str) -> str:
+    """``asgi`` or ``wsgi``; what can be called as either, or does not tell, is ASGI unless the user has said something else."""
+    expected = _CALLED_WITH.get(interface) or f"{_CALLED_WITH['asgi']} (ASGI), or {_CALLED_WITH['wsgi']} (WSGI)"
+    hint = f"Name an object that is called with {expected}."
     if not callable(app):
-        what = f"is no ASGI application: a {type(app).__name__} cannot be called"
-        raise _problem(where, what, "Name an object that is called with scope, receive and send.")
+        raise _problem(where, f"is no application: a {type(app).__name__} cannot be called", hint)
+    candidates = list(_ARGUMENTS) if interface == "auto" else [interface]
     try:
         signature = inspect.signature(app)
     except (TypeError, ValueError):
-        return
-    if _takes(signature, _ASGI_ARGUMENTS):
-        return
+        return candidates[0]
+    for candidate in candidates:
+        if _takes(signature, _ARGUMENTS[candidate]):
+            return candidate
     if _takes(signature, 0):
         hint = "If it makes the application, add --factory. If it is a class, name an instance of it."
-    elif _takes(signature, 2):
-        hint = "It looks like WSGI; with Django, name the application of asgi.py, not of wsgi.py."
     elif _takes(signature, 1):
         hint = "It looks like ASGI 2; wrap it with asgiref.compatibility.guarantee_single_callable."
-    else:
-        hint = "Name an object that is called with scope, receive and send."
-    raise _problem(where, f"is no ASGI 3 application: it cannot be called with three arguments {signature}", hint)
+    elif interface != "auto":
+        hint += " Without --interface it is told by the arguments."
+    counts = " or ".join({2: "two", 3: "three"}[_ARGUMENTS[candidate]] for candidate in candidates)
+    raise _problem(where, f"is no application: it cannot be called with {counts} arguments {signature}", hint)
 
 
 def _takes(signature: inspect.Signature, count: int) -> bool:

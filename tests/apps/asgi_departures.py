@@ -38,3 +38,37 @@ async def lingers_on(scope, receive, send):
         note(scope, "cancelled")
     await gate(scope)
     note(scope, "done")
+
+
+@route
+async def listens_and_sends(scope, receive, send):
+    """As Django does it: a task that listens, one that sends without end, and the end of either cancels the other."""
+    await receive()
+
+    async def sender():
+        await start(send)
+        while True:
+            await body(send, b"x" * int(query(scope, "size")), True)
+            await asyncio.sleep(0)
+
+    tasks = [asyncio.create_task(receive()), asyncio.create_task(sender())]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    tasks[1].cancel()
+    ends = [
+        end["type"] if isinstance(end, dict) else type(end).__name__
+        for end in await asyncio.gather(*tasks, return_exceptions=True)
+    ]
+    note(scope, ends)
+
+
+@route
+async def listens_and_sends_on(scope, receive, send):
+    """Its sender is told all the same, if nobody cancels it."""
+    await receive()
+    listener = asyncio.create_task(receive())
+    await start(send)
+    try:
+        while True:
+            await body(send, b"x" * 100_000, True)
+    except OSError as error:
+        note(scope, [(await listener)["type"], type(error).__name__])

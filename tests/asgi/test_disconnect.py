@@ -59,6 +59,24 @@ def test_an_application_that_waits_for_room_is_told(kitchen, dial, version, name
     assert "OSError" in notes(kitchen, name)[0]
 
 
+@pytest.mark.parametrize("size", [1000, 100_000])
+def test_who_listens_is_told_before_who_sends(kitchen, dial, version, name, notes, leave, size):
+    """So that it can cancel the sender; Django neither closes its response nor tells that it is finished otherwise."""
+    connection = dial(kitchen, version, receive_buffer=4096)
+    connection.request(f"/listens-and-sends?name={name}&size={size}")
+    connection.head()
+    leave(connection)
+    assert notes(kitchen, name) == [["http.disconnect", "CancelledError"]]
+
+
+def test_who_sends_is_told_if_the_listener_does_nothing(kitchen, dial, version, name, notes, leave):
+    connection = dial(kitchen, version, receive_buffer=4096)
+    connection.request(f"/listens-and-sends-on?name={name}")
+    connection.head()
+    leave(connection)
+    assert notes(kitchen, name) == [["http.disconnect", "ClientDisconnected"]]
+
+
 def test_it_is_not_an_error(kitchen, serve, dial, version, name, notes):
     with serve("asgi_kitchen:app") as server:
         for path in ("sending", "disconnected-by-hand"):

@@ -38,7 +38,7 @@ def refused(narthex, apps):
         ("plian:app", "Did you mean 'plain'"),
         ("plain:aap", "Did you mean 'plain:app'"),
         ("plain", "plain:application"),
-        ("plain:Lifespan", "no ASGI 3 application"),
+        ("plain:Lifespan", "is no application"),
     ],
 )
 def test_application(refused, target, said):

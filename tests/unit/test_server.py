@@ -30,8 +30,8 @@ class Native(types.ModuleType):
         class Server:
             addresses = ("http://127.0.0.1:1234", "unix:/x.sock")
 
-            def __init__(self, *arguments, interceptors):
-                native.made = (*arguments, interceptors)
+            def __init__(self, *arguments, interceptors, wsgi):
+                native.made = (*arguments, interceptors, wsgi)
                 self.loop = arguments[1]
 
             def prepare(self):
@@ -119,7 +119,8 @@ def test_life(native, options, loop, capsys):
         "shutdown 7",
         "close",
     ]
-    config, made_on, app, methods, generic, services, descriptors, interceptors = fake.made
+    config, made_on, app, methods, generic, services, descriptors, interceptors, wsgi = fake.made
+    assert wsgi is False
     assert config == Config(graceful_timeout=7)
     assert type(made_on).__module__.partition(".")[0] == loop
     assert app.__name__ == "app"

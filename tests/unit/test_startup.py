@@ -32,6 +32,13 @@ def bad_factory():
 
 def wsgi(environ, start_response): ...
 
+class Wsgi:
+    def __init__(self, environ, start_response): ...
+
+def either(*arguments): ...
+
+def four(a, b, c, d): ...
+
 def asgi2(scope): ...
 
 def leaving_factory():
@@ -85,11 +92,12 @@ def load(tmp_path, monkeypatch):
     (tmp_path / "events.py").write_text("events = []\nappend = events.append\n")
     monkeypatch.setattr(sys, "path", list(sys.path))
 
-    def run(app=None, *grpc, factory=False, loop="asyncio"):
+    def run(app=None, *grpc, factory=False, interface="auto", loop="asyncio"):
+        options = Options(app=app, grpc=grpc, app_dir=str(tmp_path), factory=factory, interface=interface)
         with asyncio.Runner(loop_factory=loop_factory(loop)) as runner:
             asyncio.set_event_loop(runner.get_loop())
             try:
-                return startup.load(Options(app=app, grpc=grpc, app_dir=str(tmp_path), factory=factory), runner)
+                return startup.load(options, runner)
             finally:
                 asyncio.set_event_loop(None)
 
@@ -129,13 +137,50 @@ def test_factory(load):
 
 
 @pytest.mark.parametrize(
+    ("target", "interface", "wsgi"),
+    [
+        ("nxs_app:application", "auto", False),
+        ("nxs_app:instance", "asgi", False),
+        ("nxs_app:wsgi", "auto", True),
+        ("nxs_app:wsgi", "wsgi", True),
+        # An instance of it is what iterates over the response (PEP 3333).
+        ("nxs_app:Wsgi", "auto", True),
+        ("nxs_app:either", "auto", False),
+        ("nxs_app:either", "wsgi", True),
+    ],
+)
+def test_interface(load, target, interface, wsgi):
+    loaded = load(target, interface=interface)
+    assert loaded.problems == []
+    assert loaded.wsgi is wsgi
+
+
+@pytest.mark.parametrize(
+    ("target", "interface", "what", "hint"),
+    [
+        ("nxs_app:application", "wsgi", "cannot be called with two arguments (scope, receive, send)", "Without --interface"),
+        ("nxs_app:wsgi", "asgi", "cannot be called with three arguments (environ, start_response)", "Without --interface"),
+    ],
+)
+def test_another_interface(load, target, interface, what, hint):
+    problem = only(load(target, interface=interface).problems)
+    assert what in problem.what
+    assert hint in problem.hint
+
+
+@pytest.mark.parametrize(
     ("target", "factory", "what", "hint"),
     [
         ("nxs_app:number", False, "a int cannot be called", "scope, receive and send"),
-        ("nxs_app:factory", False, "cannot be called with three arguments ()", "--factory"),
-        ("nxs_app:Instance", False, "cannot be called with three arguments ()", "instance of it"),
-        ("nxs_app:wsgi", False, "cannot be called with three arguments (environ, start_response)", "asgi.py"),
-        ("nxs_app:asgi2", False, "cannot be called with three arguments (scope)", "guarantee_single_callable"),
+        ("nxs_app:factory", False, "cannot be called with three or two arguments ()", "--factory"),
+        ("nxs_app:Instance", False, "cannot be called with three or two arguments ()", "instance of it"),
+        (
+            "nxs_app:four",
+            False,
+            "cannot be called with three or two arguments (a, b, c, d)",
+            "environ and start_response (WSGI)",
+        ),
+        ("nxs_app:asgi2", False, "cannot be called with three or two arguments (scope)", "guarantee_single_callable"),
         ("nxs_app:number", True, "is no factory", "--factory"),
         ("nxs_app:slow_factory", True, "coroutine function", "plain function"),
     ],

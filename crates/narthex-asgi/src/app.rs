@@ -8,10 +8,23 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::scope::ScopeTemplate;
+use crate::wsgi::Wsgi;
+
+/// The specification that an application follows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Interface {
+    /// ASGI 3.0: coroutines on the event loop.
+    #[default]
+    Asgi,
+    /// WSGI (PEP 3333): functions on lanes.
+    Wsgi,
+}
 
 /// What can be chosen about an [`App`].
 #[derive(Clone, Debug, Default)]
 pub struct AppOptions {
+    /// How it is called.
+    pub interface: Interface,
     /// Where the application is mounted: goes into the scope, and before the path, as in uvicorn.
     pub root_path: String,
     /// The largest request body; unlimited if `None`, since the application reads it as a stream.
@@ -20,18 +33,28 @@ pub struct AppOptions {
     pub close_timeout: Option<Duration>,
 }
 
-/// An ASGI application on its event loop. Cheap to clone.
+/// An application on its event loop, or on the lanes beside it. Cheap to clone.
 #[derive(Clone)]
 pub struct App(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) runtime: Arc<Runtime>,
-    pub(crate) callable: Py<PyAny>,
+    pub(crate) callable: Callable,
+    pub(crate) max_body: Option<u64>,
+    pub(crate) close_timeout: Option<Duration>,
+}
+
+/// The object itself, with what is the same in all its calls.
+pub(crate) enum Callable {
+    Asgi(Asgi),
+    Wsgi(Wsgi),
+}
+
+pub(crate) struct Asgi {
+    pub(crate) function: Py<PyAny>,
     pub(crate) template: ScopeTemplate,
     /// The lifespan's state: filled by the application at start-up, copied into each scope.
     pub(crate) state: Py<PyDict>,
-    pub(crate) max_body: Option<u64>,
-    pub(crate) close_timeout: Option<Duration>,
 }
 
 impl std::fmt::Debug for App {
@@ -66,11 +89,17 @@ impl App {
     /// The application `callable` on `runtime`'s event loop.
     pub fn new(runtime: Arc<Runtime>, callable: &Bound<'_, PyAny>, options: AppOptions) -> PyResult<Self> {
         let py = callable.py();
+        let callable = match options.interface {
+            Interface::Asgi => Callable::Asgi(Asgi {
+                function: coroutine_function(callable)?.unbind(),
+                template: ScopeTemplate::new(py, options.root_path)?,
+                state: PyDict::new(py).unbind(),
+            }),
+            Interface::Wsgi => Callable::Wsgi(Wsgi::new(callable, &options.root_path)?),
+        };
         Ok(Self(Arc::new(Inner {
             runtime,
-            callable: coroutine_function(callable)?.unbind(),
-            template: ScopeTemplate::new(py, options.root_path)?,
-            state: PyDict::new(py).unbind(),
+            callable,
             max_body: options.max_body,
             close_timeout: options.close_timeout,
         })))

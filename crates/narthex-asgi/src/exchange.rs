@@ -15,8 +15,10 @@ use narthex_wire::Body;
 use parking_lot::{Mutex, MutexGuard};
 use pyo3::Python;
 
+use crate::app::Interface;
 use crate::body::ResponseBody;
 use crate::error::{Departure, answer};
+use crate::hold::Hold;
 use crate::message::Head;
 
 /// Above this many bytes the application's `send` waits for the connection.
@@ -37,6 +39,8 @@ pub(crate) struct State {
     pub(crate) response: Outbound,
     /// Nobody waits for the response any more.
     pub(crate) client_gone: bool,
+    /// `send` waits meanwhile: who listens was told first.
+    pub(crate) held: bool,
     /// The response is where it should be, though the application has not said that it ends: its declared length is reached,
     /// or it has no body. Nobody will tell when the client leaves, so `receive` says at once that nobody listens.
     pub(crate) delivered: bool,
@@ -99,6 +103,7 @@ impl Exchange {
                 request: Inbound::Open { body, ahead: VecDeque::new() },
                 response: Outbound::Unstarted,
                 client_gone: false,
+                held: false,
                 delivered: false,
                 received: 0,
                 outlet: None,
@@ -128,15 +133,30 @@ impl Exchange {
             state.ready.take(),
             std::mem::replace(&mut state.request, Inbound::Ended),
         );
-        let (receivers, senders) = (state.receivers.clone(), state.senders.take());
+        let receivers = state.receivers.clone();
+        state.held = receivers.as_ref().is_some_and(|receivers| receivers.has_coroutines());
+        let held = state.held;
+        let senders = if held { Waiting::default() } else { state.senders.take() };
         let grace = state.call.as_ref().map(|call| call.grace);
         drop(state);
         drop(dropped);
         receivers.into_iter().for_each(Wake::wake);
         senders.wake();
+        if held {
+            self.runtime.push(Hold(Arc::downgrade(self)));
+        }
         if let Some(grace) = grace {
             self.cancel_after(grace);
         }
+    }
+
+    /// `send` tells of the client's departure from now on.
+    pub(crate) fn release(&self) {
+        let mut state = self.lock();
+        state.held = false;
+        let senders = state.senders.take();
+        drop(state);
+        senders.wake();
     }
 
     /// The application goes on, and has a time limit after its client's departure.
@@ -208,7 +228,7 @@ impl Exchange {
     }
 
     /// The application returned, raised or was cancelled.
-    pub(crate) fn finished(&self, py: Python<'_>, outcome: &Outcome<'_>) {
+    pub(crate) fn finished(&self, py: Python<'_>, interface: Interface, outcome: &Outcome<'_>) {
         let (over, complete, gone, call) = {
             let mut state = self.lock();
             let complete = matches!(state.response, Outbound::Complete);
@@ -224,7 +244,11 @@ impl Exchange {
                     narthex_pyrt::exception_text(py, error)
                 ),
                 Departure::Led | Departure::No => {
-                    narthex_pyrt::log_exception(py, "Exception in ASGI application", error);
+                    let message = match interface {
+                        Interface::Asgi => "Exception in ASGI application",
+                        Interface::Wsgi => "Exception in WSGI application",
+                    };
+                    narthex_pyrt::log_exception(py, message, error);
                 }
             },
             Outcome::Returned(_) if !over => {

@@ -7,7 +7,7 @@ use narthex_pyrt::{Job, Outcome, Role, Runtime, awaitable, ready_none};
 use pyo3::intern;
 use pyo3::prelude::*;
 
-use crate::app::App;
+use crate::app::{App, Asgi, Callable, Interface};
 use crate::exchange::{Abandonable, Exchange};
 use crate::message::Outgoing;
 use crate::receive::Receive;
@@ -27,12 +27,14 @@ impl Job for CallApp {
             return;
         }
         let unfinished = Unfinished(Arc::clone(&self.exchange));
-        let coroutine = match self.call(py, &head) {
+        let Callable::Asgi(asgi) = &self.app.0.callable else { return };
+        let coroutine = match self.call(py, asgi, &head) {
             Ok(coroutine) => coroutine,
-            Err(error) => return unfinished.0.finished(py, &Outcome::Raised(error)),
+            Err(error) => return unfinished.0.finished(py, Interface::Asgi, &Outcome::Raised(error)),
         };
-        let running =
-            runtime.call(Role::Request, &coroutine, move |py, outcome| unfinished.0.finished(py, &outcome));
+        let running = runtime.call(Role::Request, &coroutine, move |py, outcome| {
+            unfinished.0.finished(py, Interface::Asgi, &outcome);
+        });
         // Without a timeout the handle is not kept: an ASGI application is then never cancelled because its client left
         // (`http.disconnect` tells it), only at shutdown, by the runtime.
         if let Some((task, grace)) = running.zip(self.app.0.close_timeout) {
@@ -42,18 +44,17 @@ impl Job for CallApp {
 }
 
 impl CallApp {
-    fn call<'py>(&self, py: Python<'py>, head: &request::Parts) -> PyResult<Bound<'py, PyAny>> {
-        let app = &self.app.0;
-        let scope = app.template.scope(py, head, &app.state)?;
+    fn call<'py>(&self, py: Python<'py>, asgi: &Asgi, head: &request::Parts) -> PyResult<Bound<'py, PyAny>> {
+        let scope = asgi.template.scope(py, head, &asgi.state)?;
         let exchange = HttpExchange {
             exchange: Arc::clone(&self.exchange),
             method: head.method.clone(),
-            max_body: app.max_body,
+            max_body: self.app.0.max_body,
         };
         let exchange = Bound::new(py, exchange)?;
         let receive = exchange.getattr(intern!(py, "receive"))?;
         let send = exchange.getattr(intern!(py, "send"))?;
-        app.callable.bind(py).call1((scope, receive, send))
+        asgi.function.bind(py).call1((scope, receive, send))
     }
 }
 

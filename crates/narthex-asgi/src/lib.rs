@@ -1,9 +1,9 @@
-//! An ASGI 3.0 application as a Tower service.
+//! An ASGI 3.0 or WSGI application as a Tower service.
 //!
 //! A request becomes a [`Job`](narthex_pyrt::Job) that calls `app(scope, receive, send)` on the event loop's thread. What the
 //! two sides share is one `Exchange`: Python's `receive` reads the request body straight from the
 //! connection, `send` leaves the head and pieces of the body there, and the response's body takes them out.
-//! [`Lifespan`] runs the application's start and end.
+//! [`Lifespan`] runs the application's start and end. A WSGI application is called on a lane instead, with the same exchange.
 //!
 //! The crate does not accept connections and knows nothing of gRPC; the dispatch in front decides what comes here.
 
@@ -12,6 +12,7 @@ mod body;
 mod ends;
 mod error;
 mod exchange;
+mod hold;
 mod job;
 mod lifespan;
 mod message;
@@ -21,8 +22,9 @@ mod send;
 mod service;
 #[cfg(test)]
 mod tests;
+mod wsgi;
 
-pub use self::app::{App, AppOptions};
+pub use self::app::{App, AppOptions, Interface};
 pub use self::error::ClientDisconnected;
 pub use self::lifespan::Lifespan;
 pub use self::service::{AppService, ResponseFuture};

@@ -9,7 +9,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::app::App;
+use crate::app::{App, Callable};
 use crate::message::only_type;
 
 /// The lifespan of one application on one event loop.
@@ -66,10 +66,11 @@ impl Lifespan {
         Self { app, shared: Arc::default() }
     }
 
-    /// Calls the application with a lifespan scope. The awaitable ends when the application is up, also when it does not
+    /// Calls the application with a lifespan scope; WSGI knows none, and its applications are up at once. The awaitable ends when the application is up, also when it does not
     /// take part in the protocol; it raises `RuntimeError` if the application says that it failed.
     pub fn startup<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let runtime = &self.app.0.runtime;
+        let Callable::Asgi(app) = &self.app.0.callable else { return ready_none(py) };
         let answer = runtime.create_future(py)?;
         self.shared.state.lock().answer = Some(answer.clone().unbind());
         let scope = PyDict::new(py);
@@ -78,11 +79,11 @@ impl Lifespan {
         asgi.set_item("spec_version", "2.0")?;
         scope.set_item("type", "lifespan")?;
         scope.set_item("asgi", asgi)?;
-        scope.set_item("state", self.app.0.state.bind(py))?;
+        scope.set_item("state", app.state.bind(py))?;
         let channel = Bound::new(py, Channel { shared: Arc::clone(&self.shared), app: self.app.clone() })?;
         let (receive, send) = (channel.getattr("receive")?, channel.getattr("send")?);
         let shared = Arc::clone(&self.shared);
-        match self.app.0.callable.bind(py).call1((scope, receive, send)) {
+        match app.function.bind(py).call1((scope, receive, send)) {
             Ok(coroutine) => {
                 drop(runtime.call(Role::Resident, &coroutine, move |py, outcome| shared.ended(py, &outcome)));
             }

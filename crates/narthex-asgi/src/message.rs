@@ -75,19 +75,24 @@ impl Head {
         let mut head = Self { status, headers: HeaderMap::new(), content_length: None };
         if let Some(headers) = message.get_item(intern!(py, "headers"))? {
             for header in headers.try_iter()? {
-                head.add(&header?)?;
+                let header = header?;
+                let (name, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = match header.extract() {
+                    Ok(pair) => pair,
+                    Err(_) => pair_of(&header)?,
+                };
+                let (name, value) = (header_bytes(&name, "name")?, header_bytes(&value, "value")?);
+                head.add(name.as_bytes(), value.as_bytes())?;
             }
         }
         Ok(head)
     }
 
-    fn add(&mut self, header: &Bound<'_, PyAny>) -> PyResult<()> {
-        let (name, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = match header.extract() {
-            Ok(pair) => pair,
-            Err(_) => pair_of(header)?,
-        };
-        let (name, value) = (header_bytes(&name, "name")?, header_bytes(&value, "value")?);
-        let (name, value) = (name.as_bytes(), value.as_bytes());
+    /// Adds a header.
+    ///
+    /// # Errors
+    ///
+    /// `ValueError` for one that HTTP does not allow.
+    pub(crate) fn add(&mut self, name: &[u8], value: &[u8]) -> PyResult<()> {
         let name = HeaderName::from_bytes(name).map_err(|_| {
             PyValueError::new_err(format!("illegal header name b\"{}\"", name.escape_ascii()))
         })?;

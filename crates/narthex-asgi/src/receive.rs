@@ -20,7 +20,7 @@ use crate::message;
 pub(crate) const PIECE: usize = 64 * 1024;
 
 /// What `receive` can say now.
-enum Received {
+pub(crate) enum Received {
     Request { data: Bytes, more: bool },
     Disconnect,
     Nothing,
@@ -60,7 +60,12 @@ impl Wait for Receive {
     }
 }
 
-fn next(state: &mut State, waker: &Waker, max_body: Option<u64>) -> Result<Received, Refused> {
+/// What there is for the application; the waker is woken when there may be more.
+///
+/// # Errors
+///
+/// What the client gets whose body cannot be received whole.
+pub(crate) fn next(state: &mut State, waker: &Waker, max_body: Option<u64>) -> Result<Received, Refused> {
     if state.is_over() || state.delivered {
         return Ok(Received::Disconnect);
     }

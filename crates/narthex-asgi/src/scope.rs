@@ -103,17 +103,21 @@ fn method<'py>(py: Python<'py>, method: &Method) -> Bound<'py, PyString> {
     }
 }
 
-/// The headers as pairs of byte strings. The host comes first where the request carried it elsewhere than in a header:
-/// `:authority` (RFC 9113 8.3.1), an absolute-form target (RFC 9112 3.2.2), a trusted proxy's X-Forwarded-Host.
+/// The host where the request carried it elsewhere than in a header: `:authority` (RFC 9113 8.3.1), an absolute-form target
+/// (RFC 9112 3.2.2), a trusted proxy's X-Forwarded-Host.
+pub(crate) fn asked_host<'a>(head: &'a request::Parts, origin: Option<&'a Origin>) -> Option<&'a [u8]> {
+    let forwarded = origin.and_then(|origin| origin.host.as_ref()).map(HeaderValue::as_bytes);
+    forwarded.or_else(|| head.uri.authority().map(|authority| authority.as_str().as_bytes()))
+}
+
+/// The headers as pairs of byte strings. The host comes first where the request carried it elsewhere.
 fn headers<'py>(
     py: Python<'py>,
     head: &request::Parts,
     origin: Option<&Origin>,
 ) -> PyResult<Bound<'py, PyList>> {
     let list = PyList::empty(py);
-    let forwarded = origin.and_then(|origin| origin.host.as_ref()).map(HeaderValue::as_bytes);
-    let authority = head.uri.authority().map(|authority| authority.as_str().as_bytes());
-    let host = forwarded.or(authority);
+    let host = asked_host(head, origin);
     if let Some(host) = host {
         list.append(pair(py, b"host", host)?)?;
     }
@@ -132,7 +136,7 @@ fn headers<'py>(
 }
 
 /// RFC 9113 8.2.3: the crumbs of an HTTP/2 cookie are one field for whoever is not HTTP/2.
-fn joined_cookies(headers: &HeaderMap) -> Vec<u8> {
+pub(crate) fn joined_cookies(headers: &HeaderMap) -> Vec<u8> {
     let crumbs: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
     crumbs.join(&b"; "[..])
 }

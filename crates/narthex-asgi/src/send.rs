@@ -1,7 +1,7 @@
 //! `send(message)`: what the application answers.
 
 use std::sync::Arc;
-use std::task::{Wake, Waker};
+use std::task::{Poll, Wake, Waker};
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
@@ -32,6 +32,9 @@ pub(crate) enum Sent {
 /// What `send` raises: `OSError` once the exchange is over, `RuntimeError` for a message out of order.
 pub(crate) fn send(exchange: &Arc<Exchange>, method: &Method, message: Outgoing) -> PyResult<Sent> {
     let mut state = exchange.lock();
+    if state.held {
+        return Ok(Sent::Wait);
+    }
     if state.is_over() {
         return Err(disconnected());
     }
@@ -152,15 +155,33 @@ pub(crate) struct Drained {
 impl Wait for Drained {
     fn poll(&self, py: Python<'_>, waiter: Option<&Arc<Waiter>>) -> Option<PyResult<Py<PyAny>>> {
         let mut state = self.exchange.lock();
-        if state.client_gone {
-            return Some(Err(disconnected()));
-        }
-        if state.buffered <= LOW_WATER || state.is_over() {
-            return Some(Ok(py.None()));
+        if let Some(room) = room(&state) {
+            return Some(room.map(|()| py.None()));
         }
         if let Some(waiter) = waiter {
             state.senders.add(waiter);
         }
         None
     }
+}
+
+/// The same wait of an application on a lane.
+pub(crate) fn poll_room(exchange: &Exchange, waker: &Waker) -> Poll<PyResult<()>> {
+    let mut state = exchange.lock();
+    if let Some(room) = room(&state) {
+        return Poll::Ready(room);
+    }
+    state.senders.add_lane(waker);
+    Poll::Pending
+}
+
+/// Whether the application may go on; `None` if it has to wait.
+fn room(state: &State) -> Option<PyResult<()>> {
+    if state.held {
+        return None;
+    }
+    if state.client_gone {
+        return Some(Err(disconnected()));
+    }
+    (state.buffered <= LOW_WATER || state.is_over()).then_some(Ok(()))
 }

@@ -11,11 +11,12 @@ use http::{Request, Response};
 use narthex_wire::Body;
 use tower_service::Service;
 
-use crate::app::App;
+use crate::app::{App, Callable};
 use crate::error::answer;
 use crate::exchange::Exchange;
 use crate::job::CallApp;
 use crate::receive::{Refused, read_ahead};
+use crate::wsgi;
 
 /// Calls the application for each request.
 #[derive(Clone, Debug)]
@@ -52,8 +53,14 @@ impl Service<Request<Body>> for AppService {
         // A client that waits for 100 Continue gets it when the application asks for the body, not before.
         let reads_ahead = !head.headers.contains_key(EXPECT);
         let exchange = Exchange::new(Arc::clone(&self.app.0.runtime), body);
-        let call = CallApp { app: self.app.clone(), exchange: Arc::clone(&exchange), head: Some(head) };
-        self.app.0.runtime.push(call);
+        match &self.app.0.callable {
+            Callable::Asgi(_) => self.app.0.runtime.push(CallApp {
+                app: self.app.clone(),
+                exchange: Arc::clone(&exchange),
+                head: Some(head),
+            }),
+            Callable::Wsgi(_) => wsgi::call(&self.app, Arc::clone(&exchange), head),
+        }
         ResponseFuture::new(exchange, max_body, reads_ahead)
     }
 }

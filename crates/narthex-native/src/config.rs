@@ -128,8 +128,9 @@ impl Config {
     }
 
     /// What concerns the application.
-    pub(crate) fn app(&self) -> narthex_asgi::AppOptions {
+    pub(crate) fn app(&self, interface: narthex_asgi::Interface) -> narthex_asgi::AppOptions {
         narthex_asgi::AppOptions {
+            interface,
             root_path: self.root_path.clone(),
             max_body: self.max_stream_body(),
             close_timeout: self.application_close_timeout.map(seconds),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use narthex_asgi::{App, Lifespan};
+use narthex_asgi::{App, Interface, Lifespan};
 use narthex_edge::{Bind, Bound as BoundSockets, Serving, TcpOptions};
 use narthex_pyrt::{Runtime, RuntimeOptions};
 use narthex_reactor::Reactor;
@@ -80,7 +80,7 @@ impl Server {
     #[pyo3(signature = (
         config, r#loop, app, methods, generic_handlers, services, descriptor_set, *, sockets = None,
         interceptors = Vec::new(), executor = None, maximum_concurrent_rpcs = None, max_send_message = None,
-        compression = None, classic = false,
+        compression = None, classic = false, wsgi = false,
     ))]
     #[expect(
         clippy::too_many_arguments,
@@ -102,11 +102,13 @@ impl Server {
         max_send_message: Option<usize>,
         compression: Option<&Bound<'_, PyAny>>,
         classic: bool,
+        wsgi: bool,
     ) -> PyResult<Self> {
         let py = r#loop.py();
         let options = RuntimeOptions { executor, ..RuntimeOptions::default() };
         let runtime = Runtime::new(r#loop, Reactor::new()?, options)?;
-        let app = app.map(|app| App::new(Arc::clone(&runtime), &app, config.app())).transpose()?;
+        let interface = if wsgi { Interface::Wsgi } else { Interface::Asgi };
+        let app = app.map(|app| App::new(Arc::clone(&runtime), &app, config.app(interface))).transpose()?;
         let lifespan = app.clone().map(|app| Arc::new(Lifespan::new(app)));
         let registry = Arc::new(Registry::new(py, methods, generic_handlers, &interceptors)?);
         let calls = narthex_servicer::Options {

@@ -15,6 +15,7 @@ use pyo3::prelude::*;
 
 use super::fed::Fed;
 use super::{LARGEST, Step};
+use crate::app::Interface;
 use crate::error::ClientDisconnected;
 use crate::exchange::{Exchange, HIGH_WATER, Inbound, PIECE_COST};
 use crate::message::{Head, Outgoing};
@@ -246,7 +247,7 @@ impl<'py> World<'py> {
     }
 
     fn finish(&mut self, outcome: &Outcome<'_>) {
-        self.exchange.finished(self.py, outcome);
+        self.exchange.finished(self.py, Interface::Asgi, outcome);
         if !self.over() {
             self.failed = Some(StatusCode::INTERNAL_SERVER_ERROR);
         }
