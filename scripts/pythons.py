@@ -1,8 +1,10 @@
 """Runs the tests on every CPython that Narthex supports and this machine has: the wheel's and those of the crates that link it.
 
 Each interpreter has its own environment under ``build/pythons``. Cargo's target folder is the workspace's: for another
-interpreter it builds again what links one, a few crates, and has the rest. The wheel is made in the dev profile, which is quicker to
-build. At the end it prints which interpreters ran, with counts, and which were left out and why.
+interpreter it builds again what links one, a few crates, and has the rest. The wheel is made in the dev profile, which is
+quicker to build. At the end it prints which interpreters ran, with counts, and which were left out and why.
+
+    python scripts/pythons.py [--skip PYTHON] [--newest] [-- PYTEST-ARGUMENT ...]
 """
 
 import argparse
