@@ -38,6 +38,9 @@ class Native(types.ModuleType):
                 native.events.append("prepare")
                 return list(problems)
 
+            def undescribed(self):
+                return []
+
             def startup(self):
                 native.events.append("startup")
                 return (startup or done)(self)
