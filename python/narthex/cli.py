@@ -419,6 +419,12 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
     ):
         limits.add_argument(name, metavar="DURATION", help=f"{text} [default: {default:g}s]")
     limits.add_argument(
+        "--threads",
+        metavar="N",
+        help="how many synchronous handlers and requests to a WSGI application run at once; up to 1,024 more wait "
+        "[default: processors and 4, 32 at most]",
+    )
+    limits.add_argument(
         "--application-close-timeout",
         metavar="DURATION",
         help="how long the application may go on after the client left before the response was complete; it is told by "

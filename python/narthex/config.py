@@ -31,6 +31,7 @@ LOG_LEVELS: Final = ("critical", "error", "warning", "info", "debug", "trace")
 PROTOCOLS: Final = ("grpc", "grpc-web", "connect", "json")
 DEFAULT_BIND: Final = "127.0.0.1:8000"
 
+_MAX_THREADS: Final = 1024
 _MAX_GRPC_MESSAGE: Final = (1 << 32) - 1  # The length in a gRPC envelope has 32 bits.
 
 _T = TypeVar("_T")
@@ -92,6 +93,8 @@ class Config:
     """As many may come sooner, then the connection is ended; 0 is no limit."""
     application_close_timeout: float | None = None
     """How long the application may go on once the client has left before the response was complete; None: for ever."""
+    threads: int | None = None
+    """How many synchronous handlers and requests to a WSGI application run at once; None: processors and 4, 32 at most."""
     api_prefixes: tuple[str, ...] = ()
     """Below these paths what no route matches is a google.rpc.Status, not the application's."""
     cors_origins: tuple[str, ...] = ()
@@ -176,6 +179,7 @@ def _config(reader: "_Reader") -> Config:
         application_close_timeout=reader.one(
             "application_close_timeout", lambda text: parse_duration(text, zero=True), default.application_close_timeout
         ),
+        threads=reader.one("threads", _threads, default.threads),
         api_prefixes=reader.each("api_prefix", _api_prefix, given.get("api_prefix") or []),
         cors_origins=reader.each("cors_origin", _origin, given.get("cors_origin") or []),
         expose=_exposed(reader),
@@ -288,6 +292,12 @@ def _grpc_message_size(text: str) -> int:
     if size > _MAX_GRPC_MESSAGE:
         raise BadValueError("is more than a gRPC message can hold", "The largest is 4294967295 bytes.")
     return size
+
+
+def _threads(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) <= _MAX_THREADS):
+        raise BadValueError("is not a number of threads", f"Give a number from 1 to {_MAX_THREADS}.")
+    return int(text)
 
 
 def _writable_descriptor(text: str) -> int:

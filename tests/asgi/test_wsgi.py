@@ -255,6 +255,17 @@ def test_calls_are_on_threads_that_last_each_in_its_own_context(get):
     assert max(calls for _, calls, _ in seen) > 0
 
 
+def test_as_many_threads_as_are_asked_for(serve, dial, version):
+    with serve("wsgi_kitchen:app", "--threads", "1") as server:
+        connections = [dial(server, version) for _ in range(5)]
+        for connection in connections:
+            connection.request("/thread")
+        seen = [ast.literal_eval(connection.response().body.decode()) for connection in connections]
+        for connection in connections:
+            connection.close()
+    assert sorted(calls for _, calls, _ in seen) == [0, 1, 2, 3, 4]
+
+
 def test_calls_wait_beside_each_other(server, dial, version):
     # Each of them waits for all others.
     connections = [dial(server, version) for _ in range(4)]

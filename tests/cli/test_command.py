@@ -5,19 +5,8 @@ import re
 import pytest
 
 OPTIONS = [
-    *(
-        "--app-dir",
-        "--grpc",
-        "--bind",
-        "--uds",
-        "--factory",
-        "--config",
-        "--interface",
-        "--root-path",
-        "--loop",
-        "--forwarded-allow-ips",
-        "--reflection",
-    ),
+    *("--app-dir", "--grpc", "--bind", "--uds", "--factory", "--config", "--interface", "--root-path", "--loop"),
+    *("--forwarded-allow-ips", "--reflection"),
     *("--no-reflection", "--log-level", "--access-log", "--no-access-log", "--graceful-timeout", "--max-body"),
     *("--grpc-max-message", "--header-timeout", "--body-timeout", "--keep-alive-timeout", "--application-close-timeout"),
     *("--api-prefix", "--expose", "--cors-origin", "--http-over-grpc", "--http-over-grpc-from", "--ready-fd", "--help"),
@@ -27,7 +16,7 @@ OPTIONS = [
     *("--fill-update-mask", "--json-proto-names", "--json-enums-as-ints", "--json-always-print", "--json-ignore-unknown"),
     *("--no-json-ignore-unknown", "--json-compression", "--no-json-compression", "--json-whitespace"),
     *("--openapi", "--openapi-base", "--openapi-own-paths", "--openapi-page"),
-    "--json-any-case-enums",
+    *("--json-any-case-enums", "--threads"),
     *("--upstream", "--upstream-reflection", "--no-upstream-reflection", "--upstream-tls-ca", "--upstream-authority"),
     *("--upstream-connect-timeout", "--upstream-ping-interval", "--upstream-tls-cert", "--upstream-tls-key"),
     *("--descriptor-set", "--proto", "--proto-path"),

@@ -45,7 +45,7 @@ def test_every_option(tmp_path):
         *("--no-reflection", "--log-level", "DEBUG", "--no-access-log", "--graceful-timeout", "0", "--max-body", "1g"),
         *("--grpc-max-message", "8m", "--header-timeout", "1", "--body-timeout", "2s", "--keep-alive-timeout", "3m"),
         *("--api-prefix", "/api/", "--api-prefix", "/v2", "--http-over-grpc", "--http-over-grpc-from", "unix,10.0.0.0/8"),
-        *("--http-over-grpc-from", "::1", "--application-close-timeout", "1.5"),
+        *("--http-over-grpc-from", "::1", "--application-close-timeout", "1.5", "--threads", "7"),
         *("--cors-origin", "https://A.example", "--cors-origin", "*", "--expose", "json=a.B, c.*", "--expose", "json=d.E/F"),
         *("--expose", "connect="),
     )
@@ -71,6 +71,7 @@ def test_every_option(tmp_path):
             keep_alive_timeout=180,
             h2_idle_timeout=180,
             application_close_timeout=1.5,
+            threads=7,
             api_prefixes=("/api", "/v2"),
             cors_origins=("https://a.example", "*"),
             expose=(("json", ("a.B", "c.*", "d.E/F")), ("connect", ())),
@@ -98,6 +99,12 @@ def test_ready_fd():
         os.close(reading)
         os.close(writing)
     assert [problem.what for problem in problems("a:b", "--ready-fd", str(writing))] == ["is not an open descriptor"]
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "many", "1025", "1.5"])
+def test_a_number_of_threads_is_one(text):
+    [problem] = problems("a:b", "--threads", text)
+    assert problem.where == f"--threads {text}"
 
 
 def test_all_bad_values_are_found():

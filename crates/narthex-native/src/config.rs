@@ -48,6 +48,7 @@ pub(crate) struct Config {
     h2_ping_min_interval: f64,
     h2_ping_strikes: u32,
     application_close_timeout: Option<f64>,
+    threads: Option<usize>,
     pub(crate) api_prefixes: Vec<String>,
     cors_origins: Vec<String>,
     pub(crate) expose: Vec<(String, Vec<String>)>,
@@ -125,6 +126,12 @@ impl Config {
     /// The limit for bodies that the application reads as a stream.
     fn max_stream_body(&self) -> Option<u64> {
         self.max_body.map(|limit| limit as u64)
+    }
+
+    /// What concerns Python code, with the program's own executor if it has one.
+    pub(crate) fn runtime(&self, executor: Option<Py<PyAny>>) -> narthex_pyrt::RuntimeOptions {
+        let default = narthex_pyrt::RuntimeOptions::default();
+        narthex_pyrt::RuntimeOptions { lanes: self.threads.unwrap_or(default.lanes), executor, ..default }
     }
 
     /// What concerns the application.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use narthex_asgi::{App, Interface, Lifespan};
 use narthex_edge::{Bind, Bound as BoundSockets, Serving, TcpOptions};
-use narthex_pyrt::{Runtime, RuntimeOptions};
+use narthex_pyrt::Runtime;
 use narthex_reactor::Reactor;
 use narthex_servicer::{Dialect, Hooks, Registry, Servicer, compression_of};
 use narthex_services::{Services, ServingStatus};
@@ -105,8 +105,7 @@ impl Server {
         wsgi: bool,
     ) -> PyResult<Self> {
         let py = r#loop.py();
-        let options = RuntimeOptions { executor, ..RuntimeOptions::default() };
-        let runtime = Runtime::new(r#loop, Reactor::new()?, options)?;
+        let runtime = Runtime::new(r#loop, Reactor::new()?, config.runtime(executor))?;
         let interface = if wsgi { Interface::Wsgi } else { Interface::Asgi };
         let app = app.map(|app| App::new(Arc::clone(&runtime), &app, config.app(interface))).transpose()?;
         let lifespan = app.clone().map(|app| Arc::new(Lifespan::new(app)));
