@@ -14,6 +14,7 @@ from bench.servers import WrongAnswerError
 
 PATIENCE = 20.0
 BIG_BODY = bytes(i * 7 % 251 for i in range(10_000))
+ROW = b"All work and no play makes Jack a dull boy. " * 22
 HANDLER = "/narthex.asgi.v1.AsgiService/Handler"
 
 
@@ -23,13 +24,17 @@ def _expect(what: str, found: object, expected: object) -> None:
 
 
 def http1(
-    port: int, path: str = "/", method: str = "GET", body: bytes = b"", kind: str | None = None, expected: bytes = b"OK"
+    port: int,
+    path: str = "/",
+    method: str = "GET",
+    body: bytes = b"",
+    headers: Mapping[str, str] | None = None,
+    expected: bytes = b"OK",
 ) -> None:
     """Asks once over HTTP/1.1."""
-    headers = {} if kind is None else {"content-type": kind}
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     try:
-        connection.request(method, path, body or None, headers)
+        connection.request(method, path, body or None, headers or {})
         response = connection.getresponse()
         found = response.read()
     except http.client.HTTPException as error:
@@ -79,6 +84,18 @@ def add_json(port: int, path: str = "/v1/add", headers: Mapping[str, str] | None
             connection.close()
         _expect("the status", response.status, 200)
         _expect("the sum", json.loads(found), {"sum": a + b})
+
+
+def row_json(number: int) -> bytes:
+    """A row of a table as its line."""
+    return b'{"number":"%d","text":"%b"}\n' % (number, ROW)
+
+
+def table_json(port: int) -> None:
+    """A table comes row by row."""
+    for rows in (1, 3):
+        expected = b"".join(map(row_json, range(1, rows + 1)))
+        http1(port, f"/v1/rows?rows={rows}", headers={"accept": "application/x-ndjson"}, expected=expected)
 
 
 def add_connect(port: int) -> None:

@@ -85,6 +85,39 @@ WITH_FRONT = (RATE, CPU, OWN_CPU, MEMORY)
 
 
 @dataclass(frozen=True)
+class Download:
+    """A table of so many rows as lines of JSON, again and again, each byte of which is compared."""
+
+    rows: int
+    columns: tuple[Column, ...] = (
+        Column("mb_s", "MB/s", more_is_better=True),
+        Column("rows_s", "messages/s", more_is_better=True),
+        Column("cpu_ms", "CPU ms/MB", "{:.2f}"),
+        MEMORY,
+        Column("more_mib", "of it since before", "{:.1f}"),
+    )
+
+    def describe(self) -> str:
+        """How many."""
+        return f"{self.rows:,} messages of a kilobyte as lines of JSON on one connection"
+
+    def take(self, server: Server, bench: Bench) -> Figures:
+        """At least one after a short one that warms up."""
+        client("bench.json_lines", bench, str(self.rows // 100), "0")
+        before = server.usage()
+        seen = client("bench.json_lines", bench, str(self.rows), str(bench.seconds))
+        after = server.usage()
+        megabytes = seen["bytes"] / 1e6
+        return {
+            "mb_s": megabytes / seen["seconds"],
+            "rows_s": seen["rows"] / seen["seconds"],
+            "cpu_ms": (after.cpu_seconds - before.cpu_seconds) * 1e3 / megabytes,
+            "peak_mib": after.peak_mib,
+            "more_mib": after.peak_mib - before.peak_mib,
+        }
+
+
+@dataclass(frozen=True)
 class FixedRate:
     """The latencies at a rate that everybody can keep, counted from when a request was due, not from when it was sent."""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from bench import answers, peers
 from bench.expected import Below, Expectation, Memory, Part, Ratio
 from bench.load import H2Load, PingPong, Wrk
-from bench.measures import MEMORY, WITH_FRONT, Column, FixedRate, Health, IdleStreams, Measure, StartUp, Throughput
+from bench.measures import MEMORY, WITH_FRONT, Column, Download, FixedRate, Health, IdleStreams, Measure, StartUp, Throughput
 
 GRPC = {"content-type": "application/grpc", "te": "trailers"}
 ADD_WIRE = b"\x00\x00\x00\x00\x04\x08\x01\x10\x02"
@@ -217,6 +217,14 @@ SCENARIOS = (
         answers.add_json,
         Throughput(JSON, WITH_FRONT),
         pinned=False,
+    ),
+    Scenario(
+        "json-lines",
+        "100 MB of a servicer's stream as lines of JSON",
+        _json_peers(),
+        answers.table_json,
+        Download(rows=100_000),
+        (Below("more_mib", 16, "at most 16 MiB more for all of it"),),
     ),
     Scenario(
         "json-tonic",

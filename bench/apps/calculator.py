@@ -5,6 +5,8 @@ from typing import Any
 
 from arithmetic.v1 import calculator_pb2, calculator_pb2_grpc
 
+ROW = "All work and no play makes Jack a dull boy. " * 22
+
 
 class Calculator(calculator_pb2_grpc.CalculatorServicer):
     """Adds."""
@@ -22,6 +24,11 @@ class Calculator(calculator_pb2_grpc.CalculatorServicer):
         """Adds the two numbers of each request."""
         async for request in request_iterator:
             yield calculator_pb2.AddResponse(sum=request.a + request.b)
+
+    async def Tabulate(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
+        """A table of so many rows, each of about a kilobyte."""
+        for number in range(1, request.rows + 1):
+            yield calculator_pb2.Row(number=number, text=ROW)
 
     async def Mirror(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Gives back what it gets."""

@@ -38,6 +38,9 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
 
 struct Sums;
 
+/// Of which a row of a table has 22.
+const ROW: &str = "All work and no play makes Jack a dull boy. ";
+
 const fn sum(request: AddRequest) -> AddResponse {
     AddResponse { sum: request.a.wrapping_add(request.b) }
 }
@@ -63,6 +66,17 @@ impl Calculator for Sums {
         requests: Request<Streaming<AddRequest>>,
     ) -> Result<Response<Self::AddEachStream>, Status> {
         Ok(Response::new(Box::pin(requests.into_inner().map(|request| request.map(sum)))))
+    }
+
+    type TabulateStream = Pin<Box<dyn Stream<Item = Result<Row, Status>> + Send>>;
+
+    async fn tabulate(
+        &self,
+        request: Request<TabulateRequest>,
+    ) -> Result<Response<Self::TabulateStream>, Status> {
+        let row = |number: i32| Row { number: number.into(), text: ROW.repeat(22) };
+        let rows = (1..=request.into_inner().rows).map(move |number| Ok(row(number)));
+        Ok(Response::new(Box::pin(tokio_stream::iter(rows))))
     }
 
     async fn mirror(&self, request: Request<Chunk>) -> Result<Response<Chunk>, Status> {
