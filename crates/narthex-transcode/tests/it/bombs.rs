@@ -78,8 +78,8 @@ fn names_of_forms() {
     let parts = "multipart/form-data; boundary=b";
     let part =
         |name: &str| format!("--b\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\nx\r\n--b--");
-    let deep = "sequel.".repeat(1_000_000);
-    let long = "x".repeat(1_000_000);
+    let deep = "sequel.".repeat(100_000);
+    let long = "x".repeat(100_000);
     for name in [&long, &format!("{deep}title"), &format!("{deep}cover")] {
         for (content_type, body) in [(form, format!("{name}=x")), (parts, part(name))] {
             let got = quickly(|| with_type("POST", "/api/books/1:restock", content_type, body));
