@@ -5,7 +5,9 @@ use crate::handle::Field;
 use crate::read::ReadOptions;
 use crate::table::{EnumTable, Shape, Tables, Type};
 use crate::text::{self, Integer, quoted};
-use crate::wire::{self, MAX_DEPTH, TOO_DEEP, WireType, put_bytes, put_tag, put_varint, put_with_len};
+use crate::wire::{
+    self, MAX_DEPTH, Packed, TOO_DEEP, WireType, put_bytes, put_tag, put_varint, put_with_len,
+};
 use crate::wkt::{self, WellKnown};
 
 /// Appends the wire bytes that set the field at the end of `path` to the value that `text` says.
@@ -56,18 +58,20 @@ fn put_path(path: &[Field], text: &str, options: ReadOptions, out: &mut Vec<u8>)
 /// Where a value is written.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Slot {
-    /// The tag in front; 0, which is no tag, for a value that stands alone: a packed element, the message at the top.
-    tag: u32,
+    /// The tag in front, as it is on the wire; of no bytes, which is no tag, for a value that stands alone: a packed element, the
+    /// message at the top.
+    tag: Packed,
     /// A default value need not be written.
     skip_default: bool,
 }
 
 impl Slot {
     /// Without a tag.
-    pub(crate) const BARE: Self = Self { tag: 0, skip_default: false };
+    pub(crate) const BARE: Self = Self { tag: Packed::NONE, skip_default: false };
 
     pub(crate) fn new(number: u32, wire_type: WireType, skip_default: bool) -> Self {
-        Self { tag: wire::tag(number, wire_type), skip_default }
+        let tag = u64::from(wire::tag(number, wire_type));
+        Self { tag: Packed::varint(tag).unwrap_or(Packed::NONE), skip_default }
     }
 
     /// The same place, where default values are written too.
@@ -76,50 +80,52 @@ impl Slot {
     }
 
     pub(crate) fn is_bare(self) -> bool {
-        self.tag == 0
+        self.tag == Packed::NONE
     }
 
     #[inline]
     pub(crate) fn put_tag(self, out: &mut Vec<u8>) {
-        if self.tag != 0 {
-            put_varint(out, u64::from(self.tag));
-        }
+        self.tag.put(out);
     }
 
     /// The other end of a group's tag.
     pub(crate) fn put_end_tag(self, out: &mut Vec<u8>) {
-        put_varint(out, u64::from(self.tag) + 1);
+        self.tag.end_of_group().put(out);
     }
 
     #[inline]
     pub(crate) fn varint(self, value: u64, out: &mut Vec<u8>) {
-        if value != 0 || !self.skip_default {
-            self.put_tag(out);
-            put_varint(out, value);
+        if value == 0 && self.skip_default {
+            return;
+        }
+        match Packed::varint(value) {
+            Some(value) if !self.is_bare() => self.tag.put_with(value, out),
+            _ => {
+                self.put_tag(out);
+                put_varint(out, value);
+            }
         }
     }
 
     #[inline]
     pub(crate) fn fixed32(self, value: u32, out: &mut Vec<u8>) {
         if value != 0 || !self.skip_default {
-            self.put_tag(out);
-            out.extend_from_slice(&value.to_le_bytes());
+            self.tag.put_with(Packed::fixed32(value), out);
         }
     }
 
     #[inline]
     pub(crate) fn fixed64(self, value: u64, out: &mut Vec<u8>) {
         if value != 0 || !self.skip_default {
-            self.put_tag(out);
-            out.extend_from_slice(&value.to_le_bytes());
+            self.tag.put_with(Packed::fixed64(value), out);
         }
     }
 
     #[inline]
     pub(crate) fn bytes(self, bytes: &[u8], out: &mut Vec<u8>) {
         if !bytes.is_empty() || !self.skip_default {
-            self.put_tag(out);
-            put_bytes(out, bytes);
+            self.always().varint(bytes.len() as u64, out);
+            out.extend_from_slice(bytes);
         }
     }
 
@@ -247,7 +253,11 @@ impl TextWriter<'_> {
 
     /// An enum value by name, or else by number.
     pub(crate) fn enum_number(self, found: &EnumTable, text: &str) -> Option<i32> {
-        let named = if self.enums_in_any_case { found.number_in_any_case(text) } else { found.number(text) };
+        let named = if self.enums_in_any_case {
+            found.number_in_any_case(text)
+        } else {
+            found.number(text.as_bytes())
+        };
         named.or_else(|| i32::try_from(text::parse_int(text)?.signed()?).ok())
     }
 

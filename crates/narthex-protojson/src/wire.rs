@@ -27,6 +27,71 @@ pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value.to_le_bytes()[0]);
 }
 
+/// At most eight bytes of wire in a word, the first being the lowest: what is short is written at once, without a look at the
+/// buffer for every byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Packed {
+    word: u64,
+    len: u8,
+}
+
+impl Packed {
+    /// No bytes.
+    pub(crate) const NONE: Self = Self { word: 0, len: 0 };
+
+    pub(crate) const fn fixed32(value: u32) -> Self {
+        Self { word: value as u64, len: 4 }
+    }
+
+    pub(crate) const fn fixed64(value: u64) -> Self {
+        Self { word: value, len: 8 }
+    }
+
+    /// A number as a varint, if that has no more than eight bytes.
+    #[inline]
+    pub(crate) fn varint(value: u64) -> Option<Self> {
+        if value < 0x80 {
+            return Some(Self { word: value, len: 1 });
+        }
+        if value >> 56 != 0 {
+            return None;
+        }
+        // Seven bits to each byte: halves of the word are moved apart, then their halves, then those of these.
+        let word = (value & 0x0fff_ffff) | (value & (0x0fff_ffff << 28)) << 4;
+        let word = (word & 0x0000_3fff_0000_3fff) | (word & 0x0fff_c000_0fff_c000) << 2;
+        let word = (word & 0x007f_007f_007f_007f) | (word & 0x3f80_3f80_3f80_3f80) << 1;
+        let len = (u64::BITS - value.leading_zeros()).div_ceil(7);
+        let continued = 0x8080_8080_8080_8080 & ((1 << (8 * (len - 1))) - 1);
+        Some(Self { word: word | continued, len: len.to_le_bytes()[0] })
+    }
+
+    /// The tag that ends a group, of the one that begins it.
+    pub(crate) const fn end_of_group(self) -> Self {
+        // The wire type is the lowest part of the first byte.
+        Self { word: self.word + 1, ..self }
+    }
+
+    #[inline]
+    pub(crate) fn put(self, out: &mut Vec<u8>) {
+        let end = out.len() + usize::from(self.len);
+        out.extend_from_slice(&self.word.to_le_bytes());
+        out.truncate(end);
+    }
+
+    /// Appends it with another behind it.
+    #[inline]
+    pub(crate) fn put_with(self, other: Self, out: &mut Vec<u8>) {
+        let len = self.len + other.len;
+        if len > 8 {
+            self.put(out);
+            other.put(out);
+            return;
+        }
+        let word = self.word | other.word.wrapping_shl(8 * u32::from(self.len));
+        Self { word, len }.put(out);
+    }
+}
+
 /// A tag as it is on the wire: field number and wire type.
 pub(crate) fn tag(number: u32, wire_type: WireType) -> u32 {
     number << 3 | wire_type as u32
@@ -277,6 +342,30 @@ mod tests {
             put_bytes(&mut expect, &vec![7; len]);
             assert_eq!(out, expect, "{len}");
         }
+    }
+
+    #[test]
+    fn what_is_packed_is_written_as_byte_by_byte() {
+        let values =
+            (0..64).flat_map(|bit| [1 << bit, (1 << bit) - 1, 0x5555_5555_5555_5555 >> bit, u64::MAX >> bit]);
+        for value in values {
+            let mut expect = b"head".to_vec();
+            put_varint(&mut expect, value);
+            let Some(packed) = Packed::varint(value) else {
+                assert!(value >= 1 << 56, "{value}");
+                continue;
+            };
+            let mut out = b"head".to_vec();
+            packed.put(&mut out);
+            assert_eq!(out, expect, "{value}");
+            packed.put_with(Packed::fixed64(value), &mut out);
+            let twice = [&expect[..], &expect[4..], &value.to_le_bytes()].concat();
+            assert_eq!(out, twice, "{value}");
+        }
+        let mut out = Vec::new();
+        Packed::varint(tag(20, WireType::StartGroup).into()).unwrap().end_of_group().put(&mut out);
+        Packed::NONE.put_with(Packed::fixed32(7), &mut out);
+        assert_eq!(out, [0xa4, 0x01, 7, 0, 0, 0]);
     }
 
     #[test]

@@ -81,11 +81,15 @@ impl Reader<'_> {
             reader.scan.peek();
             let at = reader.scan.position();
             // No field is called `@type`, unless its JSON name says so; then the Any's own has precedence.
-            let name = match reader.member_name(message, seen.guess)? {
+            let named = match reader.guessed(message, seen.guess) {
+                Some(_) => Name::Field(seen.guess),
+                None => reader.member_name(message)?,
+            };
+            let name = match named {
                 Name::Field(index)
                     if message.known.is_none() && &*message.fields[index].json_name != TYPE =>
                 {
-                    return reader.member(message, index, at, &mut seen);
+                    return reader.member(message, &message.fields[index], index, at, &mut seen);
                 }
                 Name::Field(index) => message.fields[index].json_name.to_string(),
                 Name::Unknown(name) => name,

@@ -15,22 +15,27 @@ impl<'t> Reader<'t> {
         self.items(b'{', b'}', |reader| {
             reader.scan.peek();
             let at = reader.scan.position();
-            match reader.member_name(message, seen.guess)? {
-                Name::Field(index) => reader.member(message, index, at, &mut seen),
+            if let Some(field) = reader.guessed(message, seen.guess) {
+                return reader.member(message, field, seen.guess, at, &mut seen);
+            }
+            match reader.member_name(message)? {
+                Name::Field(index) => reader.member(message, &message.fields[index], index, at, &mut seen),
                 Name::Unknown(name) => reader.unknown(message, &name, at),
             }
         })
     }
 
-    /// Reads the name of a member with the colon behind it.
+    /// Passes the name of the field that is guessed to come next, with the colon behind it, if it does.
     #[inline]
-    pub(super) fn member_name(&mut self, message: &'t MessageTable, guess: usize) -> Result<Name> {
-        self.scan.expect(b'"')?;
-        if let Some(length) = message.fields.get(guess).and_then(|field| field.named_by(self.scan.rest())) {
-            self.scan.advance(length);
-            return Ok(Name::Field(guess));
-        }
-        let name = self.scan.string_body()?.decoded()?;
+    pub(super) fn guessed(&mut self, message: &'t MessageTable, guess: usize) -> Option<&'t FieldTable> {
+        let field = message.fields.get(guess)?;
+        self.scan.advance(field.named_by(self.scan.rest())?);
+        Some(field)
+    }
+
+    /// Reads the name of a member, with the colon behind it.
+    pub(super) fn member_name(&mut self, message: &'t MessageTable) -> Result<Name> {
+        let name = self.scan.string()?.decoded()?;
         let found = match message.index_of_name(&name) {
             Some(index) => Name::Field(index),
             None => Name::Unknown(name.into_owned()),
@@ -39,21 +44,21 @@ impl<'t> Reader<'t> {
         Ok(found)
     }
 
+    /// Reads the value of a field of the message, that at `index`, whose name starts at `at`.
     #[inline]
-    /// Reads the value of the field at `index`, whose name starts at `at`.
     pub(super) fn member(
         &mut self,
         message: &'t MessageTable,
+        field: &'t FieldTable,
         index: usize,
         at: usize,
         seen: &mut Seen,
     ) -> Result<()> {
-        let field = &message.fields[index];
         let within = |failure: Failure| failure.within(Step::Name(field.json_name.to_string()));
         if !seen.fields.insert(index) {
             return Err(within(Failure::new(at, "it is given twice")));
         }
-        seen.came(message, index);
+        seen.came(message, field, index);
         let set = self.field(field).map_err(within)?;
         if let Some(oneof) = field.oneof
             && set
@@ -180,11 +185,11 @@ impl Seen {
 
     /// Takes note of which field came.
     #[inline]
-    fn came(&mut self, message: &MessageTable, index: usize) {
+    fn came(&mut self, message: &MessageTable, field: &FieldTable, index: usize) {
         if index != self.guess {
             self.last.map_or(&message.first, |last| &message.fields[last].next).learn(index);
         }
         self.last = Some(index);
-        self.guess = message.fields[index].next.guess();
+        self.guess = field.next.guess();
     }
 }

@@ -105,8 +105,9 @@ struct Reader<'t> {
 
 impl<'t> Reader<'t> {
     fn new(tables: &'t Tables, text: &'t str, options: ReadOptions, mut out: Vec<u8>) -> Self {
-        // Wire is rarely longer than its JSON; what is long grows as it goes, in case most of it is left out.
-        out.reserve(text.len().min(4096));
+        // Wire is rarely longer than its JSON, but for what is written in words; what is long grows as it goes, in case most of it
+        // is left out.
+        out.reserve(text.len().min(4096) + 16);
         let enums_in_any_case = options.enums_in_any_case;
         Self {
             scan: Scanner::new(text),

@@ -152,12 +152,6 @@ impl<'t> Scanner<'t> {
     #[inline]
     pub(super) fn string(&mut self) -> Result<Raw<'t>> {
         self.expect(b'"')?;
-        self.string_body()
-    }
-
-    /// The rest of a string whose quotation mark has been passed.
-    #[inline]
-    pub(super) fn string_body(&mut self) -> Result<Raw<'t>> {
         let (at, rest) = (self.at, self.rest());
         let plain = text::plain_prefix(rest);
         if rest.get(plain) != Some(&b'"') {
@@ -165,6 +159,18 @@ impl<'t> Scanner<'t> {
         }
         self.at += plain + 1;
         Ok(Raw { text: &self.text[at..at + plain], escaped: false, at })
+    }
+
+    /// What the string that comes next says, if it has no escapes; else nothing is passed.
+    #[inline]
+    pub(super) fn plain_string(&mut self) -> Option<&'t [u8]> {
+        let inside = self.rest().strip_prefix(b"\"")?;
+        let plain = text::plain_prefix(inside);
+        if inside.get(plain) != Some(&b'"') {
+            return None;
+        }
+        self.at += plain + 2;
+        Some(&inside[..plain])
     }
 
     /// The same where something else comes before the quotation mark at the end.
@@ -345,13 +351,32 @@ const DIGITS_THAT_FIT: usize = 19;
 fn leading_integer(text: &[u8]) -> (Integer, usize) {
     let negative = text.first() == Some(&b'-');
     let unsigned = &text[usize::from(negative)..];
-    let mut magnitude: u64 = 0;
-    let mut digits = 0;
+    let (mut magnitude, mut digits) = unsigned.first_chunk().map_or((0, 0), |word| leading_digits(*word));
+    if (1..8).contains(&digits) {
+        return (Integer { negative, magnitude }, digits);
+    }
     while let Some(digit @ b'0'..=b'9') = unsigned.get(digits) {
         magnitude = magnitude.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
         digits += 1;
     }
     (Integer { negative, magnitude }, digits)
+}
+
+/// The number that eight bytes begin with, and how many digits it has: all of them at once.
+#[inline]
+fn leading_digits(word: [u8; 8]) -> (u64, usize) {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    // Digits become 0 to 9. Adding 0x76 sets the high bit of what is more, and carries from there on only.
+    let values = u64::from_le_bytes(word) ^ (ONES * u64::from(b'0'));
+    let others = (values.wrapping_add(ONES * 0x76) | values) & (ONES << 7);
+    let digits = others.trailing_zeros() / 8;
+    // Zeros in front, the first digit being the lowest byte; then pairs, fours, and all.
+    let padded = values.checked_shl(64 - 8 * digits).unwrap_or(0);
+    let pairs = padded.wrapping_mul(10).wrapping_add(padded >> 8);
+    let (low, high) = (pairs & 0x0000_00ff_0000_00ff, (pairs >> 16) & 0x0000_00ff_0000_00ff);
+    let value =
+        low.wrapping_mul(100 + (1_000_000 << 32)).wrapping_add(high.wrapping_mul(1 + (10_000 << 32))) >> 32;
+    (value, digits as usize)
 }
 
 /// Appends what the escape at the start of `text` stands for, and returns its length; `None` if it is none, or half of a
@@ -388,4 +413,28 @@ fn code_point(text: &[u8]) -> Option<(u32, usize)> {
 fn code_unit(text: &[u8]) -> Option<u32> {
     let digits = text.strip_prefix(b"\\u")?.first_chunk::<4>()?;
     digits.iter().try_fold(0, |value, digit| Some(value << 4 | char::from(*digit).to_digit(16)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_end_where_they_do() {
+        let digits = b"9081726354091827364";
+        for length in 0..=digits.len() {
+            let expect = digits[..length].iter().fold(0, |value, digit| value * 10 + u64::from(digit - b'0'));
+            // Neighbours of the digits, what is no ASCII, and what ends numbers; with and without anything behind.
+            for end in [b'/', b':', b'"', b'e', b' ', 0, 0x7f, 0x80, 0xff] {
+                for behind in ["", "5", "55555555"] {
+                    let text = [&digits[..length], &[end], behind.as_bytes()].concat();
+                    let negative = [b"-", &text[..]].concat();
+                    let found = |negative| (Integer { negative, magnitude: expect }, length);
+                    assert_eq!(leading_integer(&text), found(false), "{text:?}");
+                    assert_eq!(leading_integer(&negative), found(true), "{text:?}");
+                }
+            }
+            assert_eq!(leading_integer(&digits[..length]).1, length);
+        }
+    }
 }

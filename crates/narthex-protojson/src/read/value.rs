@@ -79,13 +79,12 @@ impl Reader<'_> {
     }
 
     fn string(&mut self, slot: Slot) -> Result<()> {
-        let raw = self.scan.string()?;
-        if raw.escaped {
-            slot.filled(&mut self.out, |out| raw.decode_into(out))
-        } else {
-            slot.bytes(raw.text.as_bytes(), &mut self.out);
-            Ok(())
+        if let Some(plain) = self.scan.plain_string() {
+            slot.bytes(plain, &mut self.out);
+            return Ok(());
         }
+        let raw = self.scan.string()?;
+        slot.filled(&mut self.out, |out| raw.decode_into(out))
     }
 
     /// A value whose JSON is a string that says it.
@@ -99,6 +98,11 @@ impl Reader<'_> {
     fn enum_name(&mut self, id: EnumId, slot: Slot) -> Result<bool> {
         let at = self.scan.position();
         let found = self.tables().enumeration(id);
+        if let Some(number) = self.scan.plain_string().and_then(|name| found.number(name)) {
+            slot.enum_number(number, &mut self.out);
+            return Ok(true);
+        }
+        self.scan.rewind(at);
         let name = self.scan.string()?.decoded()?;
         match self.text.enum_number(found, &name) {
             Some(number) => slot.enum_number(number, &mut self.out),

@@ -7,7 +7,7 @@ use prost_reflect::{
     Value,
 };
 
-use super::names::Names;
+use super::names::{Names, Start};
 use super::order::Next;
 use super::{
     DefaultValue, EnumId, EnumTable, FieldTable, MessageId, MessageTable, Numbers, Shape, Tables, Type,
@@ -149,8 +149,9 @@ impl<'a> Declaration<'a> {
             let mut key = Vec::new();
             text::put_string(name, &mut key);
             key.push(b':');
-            key.into()
+            key.into_boxed_slice()
         };
+        let json_key = key(self.json_name);
         FieldTable {
             number: self.number,
             kind,
@@ -161,7 +162,8 @@ impl<'a> Declaration<'a> {
             name: self.name.into(),
             json_name: self.json_name.into(),
             full_name: self.full_name.into(),
-            json_key: key(self.json_name),
+            json_start: Start::of(&json_key),
+            json_key,
             proto_key: key(self.name),
             // Its place is not known yet.
             next: Next::new(0),

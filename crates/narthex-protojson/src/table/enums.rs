@@ -14,7 +14,7 @@ pub(crate) struct EnumTable {
     closed: bool,
     /// It is google.protobuf.NullValue, whose JSON is `null`.
     pub(crate) is_null: bool,
-    by_name: HashMap<Box<str>, i32, FxBuildHasher>,
+    by_name: HashMap<Box<[u8]>, i32, FxBuildHasher>,
     /// The same in lower case; where that makes two names one, the first declared has it.
     by_lower_name: HashMap<Box<str>, i32, FxBuildHasher>,
     /// By number; names are quoted, ready to be written. Of several names of one number the first declared counts.
@@ -41,19 +41,20 @@ impl EnumTable {
             full_name: full_name.into(),
             closed,
             is_null: full_name == "google.protobuf.NullValue",
-            by_name: values.map(|(name, number)| (name.into(), number)).collect(),
+            by_name: values.map(|(name, number)| (name.as_bytes().into(), number)).collect(),
             by_lower_name,
             by_number: by_number.into(),
         }
     }
 
-    pub(crate) fn number(&self, name: &str) -> Option<i32> {
+    #[inline]
+    pub(crate) fn number(&self, name: &[u8]) -> Option<i32> {
         self.by_name.get(name).copied()
     }
 
     /// As [`EnumTable::number`], but `dark-red` finds `DARK_RED`.
     pub(crate) fn number_in_any_case(&self, name: &str) -> Option<i32> {
-        self.number(name).or_else(|| self.by_lower_name.get(folded(name).as_str()).copied())
+        self.number(name.as_bytes()).or_else(|| self.by_lower_name.get(folded(name).as_str()).copied())
     }
 
     /// Whether a number on the wire is an unknown field.

@@ -11,7 +11,7 @@ mod order;
 use std::collections::HashMap;
 
 pub(crate) use enums::EnumTable;
-use names::Names;
+use names::{Names, Start};
 use order::Next;
 
 use crate::scalar::Slot;
@@ -143,6 +143,7 @@ pub(crate) struct FieldTable {
     pub(crate) full_name: Box<str>,
     /// `"jsonName":`
     pub(crate) json_key: Box<[u8]>,
+    json_start: Start,
     /// `"proto_name":`
     pub(crate) proto_key: Box<[u8]>,
     /// Which field mostly comes after it.

@@ -29,14 +29,32 @@ impl Names {
     }
 }
 
+/// How a text begins: at most eight bytes in a word, the first being the lowest, and a mask of those that there are.
+#[derive(Debug)]
+pub(crate) struct Start {
+    word: u64,
+    mask: u64,
+}
+
+impl Start {
+    pub(super) fn of(text: &[u8]) -> Self {
+        let of = |byte: fn(u8) -> u8| {
+            text.iter().take(8).rev().fold(0, |word, next| word << 8 | u64::from(byte(*next)))
+        };
+        Self { word: of(|byte| byte), mask: of(|_| 0xff) }
+    }
+}
+
 impl FieldTable {
-    /// If `text` begins with its JSON name, a quotation mark and a colon: how long they are. The quick way to know a
+    /// If `text` begins with its JSON name in quotation marks and a colon: how long they are. The quick way to know a
     /// member's name, for what writes JSON without spaces.
     #[inline]
     pub(crate) fn named_by(&self, text: &[u8]) -> Option<usize> {
-        let name = &self.json_key[1..];
-        // Mostly the first letter says already that it is another one.
-        (text.first() == name.first() && text.starts_with(name)).then_some(name.len())
+        let name = &self.json_key;
+        let word = u64::from_le_bytes(*text.first_chunk()?);
+        // The first bytes are compared at once; mostly that is all of it, or says already that it is another one.
+        let starts = word & self.json_start.mask == self.json_start.word;
+        (starts && (name.len() <= 8 || text.starts_with(name))).then_some(name.len())
     }
 
     /// What it is called in errors.
