@@ -193,6 +193,27 @@ fn requests_and_responses() {
     assert_eq!(client.response().0, 404);
 }
 
+/// Left alone, the system keeps what is less than a packet for a fifth of a second (the least of its probes).
+#[cfg(target_os = "linux")]
+#[test]
+fn a_frame_that_nothing_follows_is_not_kept_back() {
+    const FRAME: [u8; 16 * 1024] = [b'x'; 16 * 1024];
+    let server = Server::start();
+    let mut client = H2::new(&server);
+    client.ask(1, "POST", "/mirror", false, &[]);
+    let quickest = (0..8).map(|_| {
+        let begun = std::time::Instant::now();
+        client.frame(DATA, 0, 1, &FRAME);
+        assert!(client.wait_for(DATA).payload == FRAME);
+        for stream in [0, 1] {
+            client.frame(WINDOW_UPDATE, 0, stream, &u32::try_from(FRAME.len()).unwrap().to_be_bytes());
+        }
+        begun.elapsed()
+    });
+    let quickest = quickest.min().unwrap();
+    assert!(quickest < Duration::from_millis(150), "{quickest:?}");
+}
+
 #[test]
 fn responses_without_bodies() {
     let server = Server::start();
