@@ -110,3 +110,23 @@ async def test_sent_messages(aio_serving):
         assert (await failed(served.unary_unary(bytes(1001)))).code() is StatusCode.RESOURCE_EXHAUSTED
         assert await received(served.stream_stream(iter([b"one"]), "Stream")) == [b"one"]
         assert (await failed(served.stream_stream(iter([bytes(1001)]), "Stream"))).code() is StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_small_messages_that_wait_for_their_handlers(aio_serving):
+    gate = Gate()
+
+    async def count(request_iterator, context):
+        await gate.open.wait()
+        return b"%d" % len([request async for request in request_iterator])
+
+    handlers = {**ECHO, "Count": grpc.stream_unary_rpc_method_handler(count)}
+    async with aio_serving(handlers) as served:
+        calls = [served.stream_unary(method="Count") for _ in range(6)]
+        for call in calls:
+            for _ in range(800):
+                await call.write(b"small")
+            await call.done_writing()
+        # What comes on the same connection comes after all of it.
+        assert await served.unary_unary(b"between") == b"between"
+        gate.open.set()
+        assert await asyncio.gather(*calls) == [b"800"] * len(calls)

@@ -78,7 +78,8 @@ fn deadline(request: &Request<Body>) -> Option<Instant> {
 }
 
 fn exceeded() -> Status {
-    Status::deadline_exceeded("the call's deadline has passed")
+    // In the words of grpc's clients, whose own clock may be a little behind.
+    Status::deadline_exceeded("Deadline Exceeded")
 }
 
 pin_project! {

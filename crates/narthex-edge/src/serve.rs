@@ -74,6 +74,13 @@ impl Bound {
     }
 }
 
+/// What a client may have sent that nobody has read yet, on all streams of a connection; a stream has hyper's window, 1 MiB.
+///
+/// h2 ends a connection on which small DATA frames wait for their readers, each of which counts as 256 bytes less what it
+/// carries, as soon as they come to half of this. Messages of a few bytes are what many gRPC streams are made of, and
+/// handlers may be slower than their clients: 34,000 of them may wait here, and with hyper's own window only 2,100.
+const CONNECTION_WINDOW: u32 = 16 << 20;
+
 fn protocols(reactor: &Reactor, config: Config, roll: &Arc<Roll>) -> Protocols {
     let mut http1 = http1::Builder::new();
     // hyper's own timeout does not tell an idle connection from a slow head and says nothing to the client. Its
@@ -88,6 +95,7 @@ fn protocols(reactor: &Reactor, config: Config, roll: &Arc<Roll>) -> Protocols {
         .timer(ReactorTimer::new(reactor))
         .max_concurrent_streams(config.h2_max_streams)
         .max_header_list_size(u32::try_from(config.max_header_size).unwrap_or(u32::MAX))
+        .initial_connection_window_size(CONNECTION_WINDOW)
         .max_pending_accept_reset_streams(config.h2_max_pending_resets)
         .max_local_error_reset_streams(config.h2_max_local_resets)
         .keep_alive_interval(config.h2_ping_interval)

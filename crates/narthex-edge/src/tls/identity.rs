@@ -12,6 +12,9 @@ use tokio_rustls::rustls::server::{
 };
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{Error, InconsistentKeys, RootCertStore, ServerConfig};
+use x509_cert::Certificate;
+use x509_cert::certificate::Version;
+use x509_cert::der::{Decode as _, Encode as _};
 
 use super::{Terms, TlsError};
 
@@ -40,12 +43,41 @@ impl Identity {
     pub fn from_pem(key: &[u8], chain: &[u8]) -> Result<Self, TlsError> {
         let chain = certificates(chain).ok_or(TlsError::NoCertificate)?;
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| TlsError::NoKey)?;
-        match CertifiedKey::from_der(chain, key, &ring::default_provider()) {
-            Ok(certified) => Ok(Self(Arc::new(certified))),
-            Err(Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => Err(TlsError::Mismatch),
-            Err(Error::InvalidCertificate(error)) => Err(TlsError::BadCertificate(format!("{error:?}"))),
-            Err(error) => Err(TlsError::BadKey(error.to_string())),
-        }
+        let provider = ring::default_provider();
+        let certified = match CertifiedKey::from_der(chain.clone(), key.clone_key(), &provider) {
+            Ok(certified) => certified,
+            Err(Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => return Err(TlsError::Mismatch),
+            Err(Error::InvalidCertificate(error)) => match version_1(&chain) {
+                Some(certificate) => of_version_1(&certificate, chain, key, &provider)?,
+                None => return Err(TlsError::BadCertificate(format!("{error:?}"))),
+            },
+            Err(error) => return Err(TlsError::BadKey(error.to_string())),
+        };
+        Ok(Self(Arc::new(certified)))
+    }
+}
+
+/// The first certificate, if it is of X.509's first version: what `openssl x509 -req` makes as long as it is told of no
+/// extensions. rustls reads none of them; whether clients believe it is for them to say.
+fn version_1(chain: &[CertificateDer<'_>]) -> Option<Certificate> {
+    let certificate = Certificate::from_der(chain.first()?).ok()?;
+    (certificate.tbs_certificate.version == Version::V1).then_some(certificate)
+}
+
+/// What [`CertifiedKey::from_der`] would make of it.
+fn of_version_1(
+    certificate: &Certificate,
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    provider: &CryptoProvider,
+) -> Result<CertifiedKey, TlsError> {
+    let key =
+        provider.key_provider.load_private_key(key).map_err(|error| TlsError::BadKey(error.to_string()))?;
+    let said = certificate.tbs_certificate.subject_public_key_info.to_der();
+    let said = said.map_err(|error| TlsError::BadCertificate(error.to_string()))?;
+    match key.public_key() {
+        Some(public) if public.as_ref() != said => Err(TlsError::Mismatch),
+        _ => Ok(CertifiedKey::new(chain, key)),
     }
 }
 

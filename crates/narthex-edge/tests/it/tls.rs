@@ -219,3 +219,42 @@ fn what_cannot_be_used_is_told() {
     let none = Terms::new(vec![identity(&one)], ClientAuth::Required(b"none"));
     assert_eq!(none.unwrap_err(), TlsError::NoAuthority);
 }
+
+/// Of `openssl x509 -req` without extensions, and the key that it belongs to: of no use but here.
+const VERSION_1: (&str, &str) = (
+    "\
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgFPpiojSKF1BTgZi2
+hYkpg/3Nq7Na2lfT7F2BHK2xzpOhRANCAAR/1Kv1SuS2xv8rG/Ob4J4L+xRx9ftO
+wPp3n/Wc8uOVqruOtl6xvf9TfKXrtL5OZAyqeVNZsRy1fXa+ECnJm9w/
+-----END PRIVATE KEY-----
+",
+    "\
+-----BEGIN CERTIFICATE-----
+MIIBJDCBywIUYk1D7DldNO3e6MX1tRslYiZqgR0wCgYIKoZIzj0EAwIwFDESMBAG
+A1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyOTAwNDAzN1oYDzIxMjYxMTA1MDA0MDM3
+WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNC
+AAR/1Kv1SuS2xv8rG/Ob4J4L+xRx9ftOwPp3n/Wc8uOVqruOtl6xvf9TfKXrtL5O
+ZAyqeVNZsRy1fXa+ECnJm9w/MAoGCCqGSM49BAMCA0gAMEUCICwt+0YhvmNx1WEn
+PugRcJnsn3uD/PYx/KT5YAOtp/sdAiEAwandiUdZ1VkOBYqLJFDRd+WI2b+Jji3Y
+2jWImojiPcU=
+-----END CERTIFICATE-----
+",
+);
+
+#[test]
+fn certificates_of_version_1_are_shown() {
+    let (key, chain) = VERSION_1;
+    let server = Server::secure(
+        tls(&[&Pem { key: key.to_owned(), chain: chain.to_owned() }], ClientAuth::No),
+        Config::default(),
+    );
+    // rustls cannot be made to believe it, which it says once it has seen it.
+    let authority = Authority::new();
+    let error =
+        Secure::new(&server, &authority, "localhost", &["h2"], None).get("/hello").unwrap_err().to_string();
+    assert!(error.contains("UnsupportedCertVersion"), "{error}");
+    let other = authority.sign("localhost");
+    let mixed = Identity::from_pem(other.key.as_bytes(), chain.as_bytes());
+    assert_eq!(mixed.unwrap_err(), TlsError::Mismatch);
+}
