@@ -373,8 +373,8 @@ def WaitSync(request, context):
 @method
 async def Callbacks(request, context):
     name = request.decode()
-    context.add_done_callback(lambda context: 1 / 0)
     context.add_done_callback(functools.partial(tell_done, name))
+    context.add_done_callback(lambda context: 1 / 0)
     return b""
 
 

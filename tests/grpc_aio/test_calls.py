@@ -156,6 +156,29 @@ async def test_empty_messages_are_messages(aio_serving):
         assert await received(served.stream_stream(iter([b"", b"", b""]))) == [b"", b"", b""]
 
 
+async def test_nothing_is_an_empty_message(aio_serving, pool):
+    async def returns(request, context):
+        return None
+
+    async def yields(request, context):
+        yield None
+        await context.write(None)
+
+    def plain(request, context):
+        return None
+
+    handlers = {
+        "Returns": grpc.unary_unary_rpc_method_handler(returns),
+        "Serialized": grpc.unary_unary_rpc_method_handler(returns, response_serializer=lambda message: message),
+        "Yields": grpc.unary_stream_rpc_method_handler(yields),
+        "Plain": grpc.unary_unary_rpc_method_handler(plain),
+    }
+    async with aio_serving(handlers, migration_thread_pool=pool) as served:
+        for method in ("Returns", "Serialized", "Plain"):
+            assert await served.unary_unary(b"request", method) == b"", method
+        assert await received(served.unary_stream(b"request", "Yields")) == [b"", b""]
+
+
 async def test_read_says_eof_again_and_again(aio_serving):
     async def handler(request_iterator, context):
         return b"%d" % [await context.read() for _ in range(3)].count(grpc.aio.EOF)

@@ -297,3 +297,22 @@ async def test_a_callback_that_fails_is_logged_and_harms_nobody(aio_serving, cap
             await asyncio.wait_for(ran.wait(), PATIENCE)
         assert await served.unary_unary() == b"response"
     assert "Error in callback for method [/test.Service/Method]" in caplog.text
+
+
+async def test_no_callback_comes_after_one_that_fails(aio_serving):
+    told = []
+
+    def fails(context):
+        told.append("fails")
+        raise RuntimeError("in a callback")
+
+    async def handler(request, context):
+        context.add_done_callback(lambda context: told.append("before"))
+        context.add_done_callback(fails)
+        context.add_done_callback(lambda context: told.append("after"))
+        return b"response"
+
+    async with aio_serving(unary(handler)) as served:
+        for _ in range(2):
+            assert await served.unary_unary() == b"response"
+    assert told == ["before", "fails"] * 2

@@ -178,10 +178,9 @@ def test_an_exception(serving, kind):
     assert said == (StatusCode.UNKNOWN, f"Exception {WHERE_IT_RAISED[kind]}: what a value")
 
 
-@pytest.mark.differs("grpcio says UNKNOWN for a code that is no StatusCode")
-def test_abort_with_a_number(serving):
+def test_abort_with_a_number_which_is_no_code(serving):
     with serving(handler_of(Ending(abort_with_number), "unary_unary")) as served:
-        assert outcome(error_of(served.unary_unary)) == (StatusCode.INVALID_ARGUMENT, "nowhere")
+        assert outcome(error_of(served.unary_unary)) == (StatusCode.UNKNOWN, "nowhere")
 
 
 def test_the_metadata_of_abort_with_status(serving):
@@ -250,6 +249,49 @@ def test_a_response_that_cannot_be_written(serving):
     with serving(unary(lambda request, context: None, response_serializer=lambda number: b"%d" % number)) as served:
         said = outcome(error_of(served.unary_unary))
     assert said == (StatusCode.INTERNAL, "Failed to serialize response!")
+
+
+def test_none_is_no_message_but_the_end_of_a_stream(serving):
+    went_on = []
+
+    def stops(request, context):
+        yield b"first"
+        yield None
+        went_on.append(True)
+
+    handlers = {
+        "Returns": grpc.unary_unary_rpc_method_handler(lambda request, context: None),
+        "Yields": grpc.unary_stream_rpc_method_handler(stops),
+    }
+    with serving(handlers) as served:
+        said = outcome(error_of(lambda: served.unary_unary(method="Returns")))
+        assert said == (StatusCode.INTERNAL, "Failed to serialize response!")
+        call = served.unary_stream(method="Yields")
+        assert list(call) == [b"first"]
+        assert call.code() is StatusCode.OK
+    assert went_on == []
+
+
+def test_keys_of_metadata_may_be_bytes(serving):
+    def handler(request, context):
+        context.send_initial_metadata(((b"initial", "one"), (b"initial-bin", b"\x01")))
+        context.set_trailing_metadata(((b"trailing", b"two"),))
+        return b""
+
+    with serving(unary(handler)) as served:
+        _, call = served.channel.unary_unary(METHOD).with_call(b"", timeout=PATIENCE)
+    assert entries(call.initial_metadata()) == [("initial", "one"), ("initial-bin", b"\x01")]
+    assert entries(call.trailing_metadata()) == [("trailing", "two")]
+
+
+def test_a_compression_that_comes_too_late_has_no_effect(serving):
+    def handler(request, context):
+        for _ in range(2):
+            yield b"response"
+            context.set_compression(grpc.Compression.Gzip)
+
+    with serving(grpc.unary_stream_rpc_method_handler(handler)) as served:
+        assert list(served.unary_stream()) == [b"response"] * 2
 
 
 def test_an_unknown_method(serving):

@@ -75,16 +75,21 @@ def test_starting_twice(implementation_under_test, pool):
     server.stop(None).wait(PATIENCE)
 
 
-@pytest.mark.differs("grpcio takes generic handlers still, and logs a warning for others, which it goes on without")
-def test_handlers_that_come_after_the_start(implementation_under_test, pool):
+def test_handlers_that_come_after_the_start(implementation_under_test, pool, caplog):
     server = implementation_under_test.server(pool)
-    server.add_insecure_port("127.0.0.1:0")
+    port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:
-        with pytest.raises(Exception, match="before the server is started"):
-            server.add_registered_method_handlers("test.Service", {"Registered": ECHO})
-        with pytest.raises(Exception, match="before the server is started"):
+        server.add_registered_method_handlers("test.Service", {"Registered": ECHO})
+        assert "Cannot register method handlers" in caplog.text
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            calls = Calls(channel)
+            for method in ("Registered", "Method"):
+                with pytest.raises(grpc.RpcError) as raised:
+                    calls.unary_unary(method=method)
+                assert raised.value.code() is StatusCode.UNIMPLEMENTED
             server.add_generic_rpc_handlers((generic(ECHO),))
+            assert calls.unary_unary(b"late") == b"late"
     finally:
         server.stop(None).wait(PATIENCE)
 

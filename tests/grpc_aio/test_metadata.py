@@ -218,6 +218,7 @@ async def test_trailing_metadata_that_is_none(aio_serving, metadata):
         await call
         assert entries(await call.trailing_metadata()) == []
     assert len(raised) == 1
+    assert "trailing metadata" in raised[0]
 
 
 @pytest.mark.parametrize("metadata", [((42, 42),), (("key", object()),)], ids=["key", "value"])

@@ -161,6 +161,14 @@ async def test_requiring_certificates_without_an_authority(implementation_under_
         implementation_under_test.ssl_server_credentials([certificates.server], None, require_client_auth=True)
 
 
+@pytest.mark.parametrize(("configuration", "fetcher"), [(None, str), (1, str), ("right", None), ("right", 1)])
+async def test_what_is_no_configuration_or_no_fetcher(implementation_under_test, certificates, configuration, fetcher):
+    if configuration == "right":
+        configuration = implementation_under_test.ssl_server_certificate_configuration([certificates.server])
+    with pytest.raises(TypeError):
+        implementation_under_test.dynamic_ssl_server_credentials(configuration, fetcher)
+
+
 class Renewing:
     """Answers, and gives the certificates of one authority after the other."""
 

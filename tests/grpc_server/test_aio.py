@@ -189,17 +189,6 @@ def test_a_loop_may_end_before_its_server(run):
     gc.collect()
 
 
-def test_what_is_registered_after_the_start_is_refused(run):
-    async def main():
-        server, _ = echo_server()
-        await server.start()
-        with pytest.raises(Exception, match="before the server is started"):
-            server.add_generic_rpc_handlers(echo_handlers(Other=echo))
-        await server.stop(None)
-
-    run(main())
-
-
 def test_of_two_handlers_the_one_that_grpc_takes_counts(run):
     async def other(request, context):
         return b"other"

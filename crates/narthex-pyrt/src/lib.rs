@@ -33,7 +33,7 @@ pub use self::bytes::{joined, share, to_bytes, to_py};
 pub use self::context::in_context;
 pub use self::error::{exception_text, log_exception};
 pub use self::inbox::Job;
-pub use self::lanes::LanesFull;
+pub use self::lanes::{LanesFull, run_in};
 pub use self::runtime::{Role, Runtime, RuntimeOptions};
 pub use self::task::{Outcome, TaskHandle};
 pub use self::waiting::{Receivers, Waiting};

@@ -50,6 +50,31 @@ impl Dialect {
         }
     }
 
+    /// Whether a handler that gives `None` where bytes are wanted has given an empty message.
+    pub(crate) fn takes_none_for_empty(self) -> bool {
+        self == Self::Aio
+    }
+
+    /// Whether a number is a status code, or only a `grpc.StatusCode` is.
+    pub(crate) fn takes_numbers_for_codes(self) -> bool {
+        self == Self::Aio
+    }
+
+    /// Whether a compression that comes too late is refused, or has no effect.
+    pub(crate) fn refuses_late_compression(self) -> bool {
+        self == Self::Aio
+    }
+
+    /// Whether a coroutine's callbacks after one that has failed are left out.
+    pub(crate) fn ends_callbacks_with_an_error(self) -> bool {
+        self == Self::Aio
+    }
+
+    /// Whether a synchronous iterator that gives `None` has come to its end.
+    pub(crate) fn ends_with_none(self) -> bool {
+        self == Self::Classic
+    }
+
     /// Whether details that the handler has set are sent in the place of those.
     pub(crate) fn prefers_the_handlers_details(self) -> bool {
         self == Self::Classic

@@ -6,6 +6,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
+use crate::dialect::Dialect;
+
 /// `AbortError`, which ends a handler after `context.abort`.
 pub(crate) fn abort_error(py: Python<'_>) -> PyErr {
     static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
@@ -67,12 +69,16 @@ fn contexts(py: Python<'_>, error: &PyErr) -> impl Iterator<Item = PyErr> {
     std::iter::successors(Some(error.clone_ref(py)), move |error| error.context(py)).take(1000)
 }
 
-/// The code that a `grpc.StatusCode` or a number means; whatever is neither is `UNKNOWN`, as in grpc.
-pub(crate) fn code_of(code: &Bound<'_, PyAny>) -> Code {
-    let number = code.extract::<i32>().or_else(|_| {
+/// The code that a `grpc.StatusCode` means, or a number where numbers are taken; whatever is neither is `UNKNOWN`, as in grpc.
+pub(crate) fn code_of(code: &Bound<'_, PyAny>, dialect: Dialect) -> Code {
+    let number = match code.extract::<i32>() {
+        Ok(number) if dialect.takes_numbers_for_codes() => Ok(number),
         // The value of a grpc.StatusCode is a pair: the number and a text.
-        code.getattr(intern!(code.py(), "value"))?.get_item(0)?.extract::<i32>()
-    });
+        _ => code
+            .getattr(intern!(code.py(), "value"))
+            .and_then(|value| value.get_item(0))
+            .and_then(|number| number.extract::<i32>()),
+    };
     number.map_or(Code::Unknown, Code::from_i32)
 }
 

@@ -68,44 +68,54 @@ pub(crate) struct Sent {
 }
 
 impl Sent {
+    pub(crate) fn none(py: Python<'_>) -> Self {
+        Self { headers: HeaderMap::new(), tuple: PyTuple::empty(py).unbind() }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.headers.is_empty()
     }
 }
 
-/// Reads what a handler gives as metadata: an iterable of pairs of `str` and `str` or `bytes`, or `None`.
+/// Reads what a handler gives as metadata, which `what` names: an iterable of pairs of `str` (or `bytes`, as `grpc.server`
+/// takes them) and `str` or `bytes`, or `None`.
 ///
 /// # Errors
 ///
 /// `TypeError` for another form, `ValueError` for keys and values that cannot be sent.
-pub(crate) fn from_python(metadata: &Bound<'_, PyAny>) -> PyResult<Sent> {
+pub(crate) fn from_python(what: &str, metadata: &Bound<'_, PyAny>) -> PyResult<Sent> {
     let py = metadata.py();
     if metadata.is_none() {
-        return Ok(Sent { headers: HeaderMap::new(), tuple: PyTuple::empty(py).unbind() });
+        return Ok(Sent::none(py));
     }
     if metadata.is_instance_of::<PyDict>() || metadata.is_instance_of::<PyString>() {
-        return Err(wrong_type(metadata));
+        return Err(wrong_type(what, metadata));
     }
-    let pairs = metadata.try_iter().map_err(|_| wrong_type(metadata))?.collect::<PyResult<Vec<_>>>()?;
+    let pairs = metadata.try_iter().map_err(|_| wrong_type(what, metadata))?.collect::<PyResult<Vec<_>>>()?;
     let mut headers = HeaderMap::new();
     for pair in &pairs {
-        append(&mut headers, pair)?;
+        let (key, value) = key_and_value(pair).ok_or_else(|| wrong_type(what, pair))?;
+        append(&mut headers, &key, &value)?;
     }
     Ok(Sent { headers, tuple: PyTuple::new(py, pairs)?.unbind() })
 }
 
-fn append(headers: &mut HeaderMap, pair: &Bound<'_, PyAny>) -> PyResult<()> {
-    let Ok(pair) = pair.cast::<PyTuple>() else { return Err(wrong_type(pair)) };
-    if pair.len() != 2 {
-        return Err(wrong_type(pair));
-    }
-    let (key, value) = (pair.get_item(0)?, pair.get_item(1)?);
-    let Ok(key) = key.cast::<PyString>() else { return Err(wrong_type(pair)) };
-    let key = key.to_str()?;
+/// None if it is no pair, or its key no text.
+fn key_and_value<'py>(pair: &Bound<'py, PyAny>) -> Option<(String, Bound<'py, PyAny>)> {
+    let pair = pair.cast::<PyTuple>().ok().filter(|pair| pair.len() == 2)?;
+    let key = pair.get_item(0).ok()?;
+    let key = match key.cast::<PyBytes>() {
+        Ok(bytes) => String::from_utf8(bytes.as_bytes().to_vec()).ok()?,
+        Err(_) => key.extract().ok()?,
+    };
+    Some((key, pair.get_item(1).ok()?))
+}
+
+fn append(headers: &mut HeaderMap, key: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
     if DROPPED.contains(&key) {
         return Ok(());
     }
-    let (name, value) = (header_name(key)?, header_value(key, &value)?);
+    let (name, value) = (header_name(key)?, header_value(key, value)?);
     headers
         .try_append(name, value)
         .map(drop)
@@ -161,9 +171,9 @@ fn text_value(key: &str, value: &[u8]) -> PyResult<HeaderValue> {
     HeaderValue::from_bytes(value).map_err(|_| illegal())
 }
 
-fn wrong_type(found: &Bound<'_, PyAny>) -> PyErr {
+fn wrong_type(what: &str, found: &Bound<'_, PyAny>) -> PyErr {
     let found = found.repr().map_or_else(|_| "another object".to_owned(), |repr| repr.to_string());
-    PyTypeError::new_err(format!("metadata must be an iterable of tuples (str, str | bytes), not {found}"))
+    PyTypeError::new_err(format!("{what} must be an iterable of tuples (str, str | bytes), not {found}"))
 }
 
 #[cfg(test)]
@@ -182,7 +192,7 @@ mod tests {
     #[track_caller]
     fn sends(expression: &str, expect: &[(&str, &str)]) {
         with(expression, |metadata| {
-            let sent = from_python(metadata).unwrap();
+            let sent = from_python("trailing metadata", metadata).unwrap();
             let headers: Vec<_> =
                 sent.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
             assert_eq!(headers, expect, "{expression}");
@@ -192,7 +202,7 @@ mod tests {
     #[track_caller]
     fn refuses(expression: &str, class: &str, word: &str) {
         with(expression, |metadata| {
-            let error = from_python(metadata).err().unwrap().to_string();
+            let error = from_python("trailing metadata", metadata).err().unwrap().to_string();
             assert!(error.starts_with(class) && error.contains(word), "{expression}: {error}");
         });
     }
@@ -202,6 +212,7 @@ mod tests {
         sends("(('a', 'x'), ('b_c.d-1', b'y z'), ('a', ''))", &[("a", "x"), ("a", ""), ("b_c.d-1", "y z")]);
         sends("[('k-bin', b'\\x00\\xff')]", &[("k-bin", "AP8")]);
         sends("(('grpc-status-details-bin', b'\\x08\\x05'),)", &[("grpc-status-details-bin", "CAU")]);
+        sends("((b'a', 'x'), (b'k-bin', b'\\x00\\xff'))", &[("a", "x"), ("k-bin", "AP8")]);
         sends("None", &[]);
         sends("iter([('content-length', '1'), ('a', 'b')])", &[("a", "b")]);
     }
@@ -211,7 +222,7 @@ mod tests {
         for wrong in
             ["{'a': 'b'}", "'ab'", "5", "(('a',),)", "(('a', 'b', 'c'),)", "(['a', 'b'],)", "((1, 'a'),)"]
         {
-            refuses(wrong, "TypeError", "tuples");
+            refuses(wrong, "TypeError", "trailing metadata must be an iterable of tuples");
         }
         refuses("(('a', 1),)", "TypeError", "int");
         refuses("(('a-bin', 'text'),)", "TypeError", "-bin");

@@ -6,6 +6,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
+use crate::dialect::Dialect;
+
 /// How many messages go each way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cardinality {
@@ -44,6 +46,10 @@ pub(crate) struct Method {
     /// The `RpcMethodHandler` that this was read from.
     pub(crate) registered: Py<PyAny>,
     handler: Py<PyAny>,
+    /// The handler takes a function to send its responses with, and may return before the last.
+    pub(crate) sends_by_itself: bool,
+    /// The threads that the handler has brought along.
+    pub(crate) pool: Option<Py<PyAny>>,
     /// `None`: the handler takes bytes.
     deserializer: Option<Py<PyAny>>,
     /// `None`: the handler returns bytes.
@@ -68,9 +74,15 @@ impl Method {
                 function.repr()?
             )));
         }
+        let kind = kind_of(&function)?;
         Ok(Self {
             cardinality,
-            kind: kind_of(&function)?,
+            kind,
+            sends_by_itself: kind == Kind::Sync
+                && cardinality.response_streaming
+                && marked(&function, intern!(py, "experimental_non_blocking"))?
+                    .is_some_and(|mark| mark.is_truthy().unwrap_or(false)),
+            pool: pool_of(&function)?.filter(|_| kind == Kind::Sync),
             registered: handler.clone().unbind(),
             handler: function.unbind(),
             deserializer: (!deserializer.is_none()).then(|| deserializer.unbind()),
@@ -94,6 +106,7 @@ impl Method {
     /// Gives `then` the bytes of what the handler returned or wrote.
     pub(crate) fn serialize<'py, R>(
         &self,
+        dialect: Dialect,
         message: &Bound<'py, PyAny>,
         then: impl FnOnce(&Bound<'py, PyBytes>) -> R,
     ) -> PyResult<R> {
@@ -106,21 +119,25 @@ impl Method {
         let message = encoded.as_ref().unwrap_or(message);
         match &self.serializer {
             Some(serializer) => {
-                bytes_of(&serializer.bind(py).call1((message,))?, "the response_serializer's result", then)
+                let serialized = serializer.bind(py).call1((message,))?;
+                bytes_of(dialect, &serialized, "the response_serializer's result", then)
             }
-            None => bytes_of(message, "the response of a method without response_serializer", then),
+            None => bytes_of(dialect, message, "the response of a method without response_serializer", then),
         }
     }
 }
 
 fn bytes_of<'py, R>(
+    dialect: Dialect,
     message: &Bound<'py, PyAny>,
     what: &str,
     then: impl FnOnce(&Bound<'py, PyBytes>) -> R,
 ) -> PyResult<R> {
+    let py = message.py();
     match message.cast::<PyBytes>() {
         Ok(bytes) => Ok(then(bytes)),
-        Err(_) => Ok(then(&PyBytes::new(message.py(), &narthex_pyrt::to_bytes(message, what)?))),
+        Err(_) if message.is_none() && dialect.takes_none_for_empty() => Ok(then(&PyBytes::new(py, b""))),
+        Err(_) => Ok(then(&PyBytes::new(py, &narthex_pyrt::to_bytes(message, what)?))),
     }
 }
 
@@ -152,6 +169,22 @@ fn unwrapped<'py>(function: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         function = function.getattr("func")?;
     }
     Ok(function)
+}
+
+/// What a handler is marked with, by an attribute that grpc reads too.
+fn marked<'py>(
+    function: &Bound<'py, PyAny>,
+    name: &Bound<'py, PyString>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    Ok(function.getattr_opt(name)?.filter(|mark| !mark.is_none()))
+}
+
+/// Its `experimental_thread_pool`, if that is one.
+fn pool_of(function: &Bound<'_, PyAny>) -> PyResult<Option<Py<PyAny>>> {
+    let py = function.py();
+    let Some(pool) = marked(function, intern!(py, "experimental_thread_pool"))? else { return Ok(None) };
+    let class = py.import("concurrent.futures")?.getattr("ThreadPoolExecutor")?;
+    Ok(pool.is_instance(&class)?.then(|| pool.unbind()))
 }
 
 /// Until Python 3.12 gave `inspect` a mark of its own, frameworks (asgiref) put asyncio's on functions that return
@@ -235,15 +268,18 @@ def handler(function, serializer=None):
     fn messages_become_bytes() {
         attached(|py| {
             let raw = method(py, "handler(plain)").unwrap();
-            let serialize = |method: &Method, value: &std::ffi::CStr| {
-                method.serialize(&py.eval(value, None, None).unwrap(), |bytes| bytes.as_bytes().to_vec())
+            let serialize_for = |dialect, method: &Method, value: &std::ffi::CStr| {
+                let value = py.eval(value, None, None).unwrap();
+                method.serialize(dialect, &value, |bytes| bytes.as_bytes().to_vec())
             };
+            let serialize =
+                |method: &Method, value: &std::ffi::CStr| serialize_for(Dialect::Aio, method, value);
             assert_eq!(serialize(&raw, c"b'ab'").unwrap(), b"ab");
             assert_eq!(serialize(&raw, c"bytearray(b'ab')").unwrap(), b"ab");
             assert_eq!(serialize(&raw, c"'\xc3\xa4'").unwrap(), b"\xc3\xa4");
-            assert!(
-                serialize(&raw, c"None").unwrap_err().to_string().contains("must be bytes, not NoneType")
-            );
+            assert_eq!(serialize(&raw, c"None").unwrap(), b"");
+            let refused = serialize_for(Dialect::Classic, &raw, c"None").unwrap_err().to_string();
+            assert!(refused.contains("must be bytes, not NoneType"), "{refused}");
             let upper = method(py, "handler(plain, lambda message: message.upper())").unwrap();
             assert_eq!(serialize(&upper, c"b'ab'").unwrap(), b"AB");
             let wrong = method(py, "handler(plain, lambda message: 5)").unwrap();

@@ -64,11 +64,11 @@ class Server:
         self._thread: _LoopThread | None = None
 
     def add_generic_rpc_handlers(self, generic_rpc_handlers: Iterable[Any]) -> None:
-        """Registers ``grpc.GenericRpcHandler`` objects; before the server is started."""
+        """Registers ``grpc.GenericRpcHandler`` objects; those that come after the start serve gRPC alone."""
         self._assembly.registrar.add_generic_rpc_handlers(generic_rpc_handlers)
 
     def add_registered_method_handlers(self, service_name: str, method_handlers: Mapping[str, Any]) -> None:
-        """Registers the handlers of one service by the methods' names; before the server is started."""
+        """Registers the handlers of one service by the methods' names; after the start a warning is all that it does."""
         self._assembly.registrar.add_registered_method_handlers(service_name, method_handlers)
 
     def add_insecure_port(self, address: str) -> int:

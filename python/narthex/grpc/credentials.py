@@ -64,8 +64,10 @@ def dynamic_ssl_server_credentials(
     It is called on the server's event loop, and should be quick. What it raises is logged; the certificates stay then.
 
     Raises:
+        TypeError: what is given is no configuration, or no function.
         ValueError: something is wrong with the initial keys and certificates.
     """
+    _check_dynamic(initial_certificate_configuration, certificate_configuration_fetcher)
 
     def renew() -> "Tls | None":
         fetched = certificate_configuration_fetcher()
@@ -92,6 +94,15 @@ def tls_of(credentials: Any) -> "Tls | None":
         f"{type(credentials).__module__}.{type(credentials).__qualname__} is not for Narthex: its key and certificate cannot be"
         " read back. Make the credentials with narthex.grpc.ssl_server_credentials, which takes the same arguments"
     )
+
+
+def _check_dynamic(configuration: Any, fetcher: Any) -> None:
+    if not isinstance(configuration, ServerCertificateConfiguration):
+        raise TypeError(
+            f"{configuration!r} is no configuration for Narthex: make it with narthex.grpc.ssl_server_certificate_configuration"
+        )
+    if not callable(fetcher):
+        raise TypeError(f"certificate_configuration_fetcher must be callable, not {fetcher!r}")
 
 
 def _tls(pairs: _Pairs, roots: bytes | None, require_client_auth: bool) -> "Tls":

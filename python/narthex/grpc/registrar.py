@@ -11,6 +11,7 @@ from inspect import iscoroutinefunction
 from typing import Any, Final, NoReturn, Protocol, cast
 
 from narthex.exceptions import NarthexError, Problem
+from narthex.logs import LOGGER
 
 
 class MethodHandler(Protocol):
@@ -35,6 +36,21 @@ class _Registered:
     """The ``--grpc`` target that registered it."""
 
 
+class _LateHandlers:
+    """The generic handlers that a server was given after its start, as one."""
+
+    def __init__(self) -> None:
+        self._handlers: tuple[Any, ...] = ()
+
+    def add(self, handlers: Iterable[Any]) -> None:
+        self._handlers = (*self._handlers, *handlers)
+
+    def service(self, handler_call_details: Any) -> MethodHandler | None:
+        """The first that knows the method; None if none does."""
+        found = (handler.service(handler_call_details) for handler in self._handlers)
+        return next((handler for handler in found if handler is not None), None)
+
+
 _HANDLER_ATTRIBUTES: Final = ("request_streaming", "response_streaming", "request_deserializer", "response_serializer")
 
 
@@ -54,6 +70,7 @@ class Registrar:
         self._twice: dict[tuple[str, str, str], list[str]] = {}
         self._services: dict[str, None] = {}
         self._dynamic: list[Any] = []
+        self._late = _LateHandlers()
         self._interceptors: list[Any] = []
         self._by = ""
         self._sealed = False
@@ -66,8 +83,8 @@ class Registrar:
 
     @property
     def generic_handlers(self) -> tuple[Any, ...]:
-        """Handlers that can only be asked, path by path: they have no list of methods."""
-        return tuple(self._dynamic)
+        """Handlers that can only be asked, path by path: they have no list of methods, or may come later."""
+        return tuple(self._dynamic) if self._strict else (*self._dynamic, self._late)
 
     @property
     def services(self) -> tuple[str, ...]:
@@ -103,11 +120,19 @@ class Registrar:
         self._sealed = True
 
     def add_generic_rpc_handlers(self, generic_rpc_handlers: Iterable[Any]) -> None:
-        """Registers ``grpc.GenericRpcHandler`` objects."""
-        self._check_open()
-        for handler in _sequence(generic_rpc_handlers):
+        """Registers ``grpc.GenericRpcHandler`` objects.
+
+        A server that is started takes them still, as grpc's do, for gRPC alone: what is described by then stays.
+        """
+        handlers = list(_sequence(generic_rpc_handlers))
+        for handler in handlers:
             if not callable(getattr(handler, "service", None)):
                 raise NotAHandlerError(f"{handler!r} is not a grpc.GenericRpcHandler: it has no method 'service'")
+        if self._sealed and not self._strict:
+            self._late.add(handlers)
+            return
+        self._check_open()
+        for handler in handlers:
             name: Any = handler.service_name() if callable(getattr(handler, "service_name", None)) else None
             if isinstance(name, str):
                 self._services.setdefault(name)
@@ -120,7 +145,10 @@ class Registrar:
                 self._dynamic.append(handler)
 
     def add_registered_method_handlers(self, service_name: str, method_handlers: Mapping[str, MethodHandler]) -> None:
-        """Registers the handlers of one service by the methods' names."""
+        """Registers the handlers of one service by the methods' names; a server that is started warns, and goes on without."""
+        if self._sealed and not self._strict:
+            LOGGER.warning("Cannot register method handlers of %s: the server is started", service_name)
+            return
         self._check_open()
         self._services.setdefault(service_name)
         for name, method in method_handlers.items():
@@ -172,8 +200,7 @@ class Registrar:
 
     def _check_open(self) -> None:
         if self._sealed:
-            before = "the --grpc callable has returned" if self._strict else "the server is started"
-            raise RegistrationError(f"services can only be registered before {before}")
+            raise RegistrationError("services can only be registered before the --grpc callable has returned")
 
     def _refuse(self, method: str, instead: str) -> NoReturn:
         raise RegistrationError(f"server.{method}() is not for a --grpc callable: {instead}")

@@ -4,6 +4,7 @@
 //! thread-locals it counts on. Either way as many calls as may wait are bounded, and a shutdown knows when there are none.
 
 mod executor;
+mod pool;
 mod queue;
 mod threads;
 
@@ -15,6 +16,8 @@ use std::task::{Poll, Waker};
 
 use parking_lot::Mutex;
 use pyo3::prelude::*;
+
+pub use self::pool::run_in;
 
 use self::executor::Executor;
 use self::queue::{Need, Queue};

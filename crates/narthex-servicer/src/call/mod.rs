@@ -8,6 +8,7 @@ mod outgoing;
 mod reply;
 mod requests;
 mod resolve;
+mod sender;
 mod sending;
 mod start;
 mod streamed;
@@ -390,6 +391,9 @@ impl Call {
             };
             if let Err(error) = called {
                 log_exception(py, &format!("Error in callback for method [{}]", self.path()), &error);
+                if context.is_some() && self.host.options.dialect.ends_callbacks_with_an_error() {
+                    break;
+                }
             }
         }
     }

@@ -75,7 +75,7 @@ fn returned(call: &Call, method: &Method, value: &Bound<'_, PyAny>) -> Option<Re
         // transcoder takes for the beginning of a good reply.
         return Some(set_status(call));
     }
-    match method.serialize(value, |message| call.seal(message)) {
+    match method.serialize(call.host.options.dialect, value, |message| call.seal(message)) {
         Ok(Ok(envelope)) => Some(call.with_draft(|draft| {
             let mut initial = draft.take_unsent_initial().unwrap_or_default();
             draft.declare_encoding(&mut initial);

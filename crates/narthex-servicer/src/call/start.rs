@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use narthex_pyrt::{Job, Outcome, Role, Runtime, block_until, in_context};
+use narthex_pyrt::{Job, Outcome, Role, Runtime, block_until, in_context, run_in};
 use narthex_wire::{Pieces, Status};
 use pyo3::intern;
 use pyo3::prelude::*;
 
 use super::reply::{failed, finish};
+use super::sender::Sender;
 use super::{Call, Ending, Progress, Waiting, on_lane};
 use crate::context::{RequestIterator, RequestStream, Responses, ServicerContext, SyncServicerContext};
 use crate::dialect::Doing;
@@ -22,6 +23,21 @@ pub(crate) enum Input {
     Stream,
 }
 
+impl Input {
+    /// The request as a synchronous handler gets it.
+    fn request<'py>(
+        &self,
+        py: Python<'py>,
+        call: &Arc<Call>,
+        method: &Arc<Method>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        match self {
+            Self::Message(message) => method.deserialize(py, message),
+            Self::Stream => RequestIterator::make(py, call, method),
+        }
+    }
+}
+
 /// Has Python handle the request, where the method's kind wants it. Needs no interpreter.
 ///
 /// # Errors
@@ -32,6 +48,10 @@ pub(crate) fn start(call: &Arc<Call>, method: &Arc<Method>, input: Input) -> Res
     match method.kind {
         Kind::Coroutine | Kind::Generator => {
             call.runtime().push(incoming);
+            Ok(())
+        }
+        Kind::Sync if method.pool.is_some() => {
+            call.runtime().push(InItsPool(incoming));
             Ok(())
         }
         Kind::Sync => on_lane(call, move |py| incoming.run_on_lane(py)),
@@ -78,6 +98,18 @@ impl Job for Incoming {
     }
 }
 
+/// A request whose handler has threads of its own.
+struct InItsPool(Incoming);
+
+impl Job for InItsPool {
+    fn run(self: Box<Self>, py: Python<'_>, _: &Arc<Runtime>) {
+        let method = Arc::clone(&self.0.method);
+        if let Some(pool) = &method.pool {
+            run_in(pool.bind(py), move |py| self.0.run_on_lane(py));
+        }
+    }
+}
+
 /// What a handler on a lane has come to.
 enum Handled<'py> {
     /// Its end.
@@ -94,6 +126,9 @@ impl Incoming {
             Ok(context) => context,
             Err(error) => return call.answer(failed(py, &call, Doing::Calling, &error)),
         };
+        if self.method.sends_by_itself {
+            return self.let_send(&call, &context);
+        }
         let mut doing = Doing::Deserializing;
         let handled = call
             .surroundings(py)
@@ -113,6 +148,34 @@ impl Incoming {
         }
     }
 
+    /// Calls a handler that sends by itself: what it raises ends the call, what it returns does not.
+    fn let_send(self, call: &Arc<Call>, context: &Bound<'_, PyAny>) {
+        let py = context.py();
+        let Self { ending, method, input } = self;
+        let sender = match Sender::make(py, call, &method, ending) {
+            Ok(sender) => sender,
+            Err(error) => return call.answer(failed(py, call, Doing::Calling, &error)),
+        };
+        let mut doing = Doing::Deserializing;
+        let handle = || {
+            let request = input.request(py, call, &method)?;
+            doing = Doing::Calling;
+            method.handler(py).call1((request, context, &sender))
+        };
+        let handled = call.surroundings(py).and_then(|context| in_context(&context, handle)).flatten();
+        call.runtime().end_if_forked(py, handled.as_ref().err());
+        if let Err(error) = handled {
+            let Some(ending) = sender.get().take_ending() else { return };
+            let context = context.clone().unbind();
+            Done { ending, method, context, at: Place::Lane, doing }.end(py, Outcome::Raised(error));
+            return;
+        }
+        call.host.hooks.run_sync(py);
+        if call.progress() != Progress::Open {
+            sender.get().end(py);
+        }
+    }
+
     fn handle<'py>(
         &self,
         call: &Arc<Call>,
@@ -121,10 +184,7 @@ impl Incoming {
     ) -> PyResult<Handled<'py>> {
         let py = context.py();
         let method = &self.method;
-        let request = match &self.input {
-            Input::Message(message) => method.deserialize(py, message)?,
-            Input::Stream => RequestIterator::make(py, call, method)?,
-        };
+        let request = self.input.request(py, call, method)?;
         *doing = Doing::Calling;
         let returned = method.handler(py).call1((request, context))?;
         if has(&returned, "__await__")? {
@@ -149,13 +209,17 @@ fn send_all(
     doing: &mut Doing,
 ) -> PyResult<()> {
     let py = responses.py();
+    let dialect = call.host.options.dialect;
     *doing = Doing::Iterating;
     let iterator = responses.try_iter()?;
     for response in &iterator {
         let response = response?;
+        if response.is_none() && dialect.ends_with_none() {
+            return Ok(());
+        }
         *doing = Doing::Serializing;
-        let goes_on =
-            call.progress() == Progress::Open && method.serialize(&response, |message| call.send(message))?;
+        let goes_on = call.progress() == Progress::Open
+            && method.serialize(dialect, &response, |message| call.send(message))?;
         *doing = Doing::Iterating;
         if goes_on {
             continue;

@@ -75,7 +75,7 @@ impl Base {
     }
 
     fn set_trailing_metadata(&self, trailing_metadata: &Bound<'_, PyAny>) -> PyResult<()> {
-        let trailing = metadata::from_python(trailing_metadata)?;
+        let trailing = metadata::from_python("trailing metadata", trailing_metadata)?;
         drop(self.call.with_draft(|draft| draft.set_trailing(trailing)));
         Ok(())
     }
@@ -88,7 +88,7 @@ impl Base {
     }
 
     fn set_code(&self, code: &Bound<'_, PyAny>) {
-        let (number, object) = (code_of(code), code.clone().unbind());
+        let (number, object) = (code_of(code, self.call.host.options.dialect), code.clone().unbind());
         drop(self.call.with_draft(|draft| draft.set_code(number, object)));
     }
 
@@ -106,12 +106,13 @@ impl Base {
     /// Compresses this call's messages, from a `grpc.Compression` or the name of an encoding, if the client can read that.
     fn set_compression(&self, compression: &Bound<'_, PyAny>) -> PyResult<()> {
         let encoding = compression::encoding(compression)?;
-        if self.call.with_draft(|draft| draft.has_initial()) {
+        if !self.call.with_draft(|draft| draft.has_initial()) {
+            self.call.compress(encoding);
+        } else if self.call.host.options.dialect.refuses_late_compression() {
             return Err(PyRuntimeError::new_err(
                 "Compression setting must be specified before sending initial metadata",
             ));
         }
-        self.call.compress(encoding);
         Ok(())
     }
 
@@ -196,7 +197,7 @@ fn details_of(details: &Bound<'_, PyAny>) -> PyResult<String> {
 /// Begins the response.
 fn send_initial_metadata(py: Python<'_>, call: &Call, metadata: &Bound<'_, PyAny>) -> PyResult<()> {
     call.check_open(py)?;
-    let sent = metadata::from_python(metadata)?;
+    let sent = metadata::from_python("initial metadata", metadata)?;
     if call.with_draft(|draft| draft.set_initial(sent.headers)) {
         call.begin();
         return Ok(());
@@ -235,11 +236,11 @@ impl AbortArguments {
             return Err(usage_error(py, "Abort already called!"));
         }
         let trailing = match &self.trailing_metadata {
-            Some(trailing) => metadata::from_python(trailing.bind(py))?,
-            None => metadata::from_python(py.None().bind(py))?,
+            Some(trailing) => metadata::from_python("trailing metadata", trailing.bind(py))?,
+            None => metadata::Sent::none(py),
         };
         let mut details = details_of(self.details.bind(py))?;
-        let mut code = code_of(self.code.bind(py));
+        let mut code = code_of(self.code.bind(py), call.host.options.dialect);
         let exception = abort_error(py);
         if code == Code::Ok {
             // As in grpc: success is not something to abort with.

@@ -151,7 +151,7 @@ pub(super) fn send(
     if call.check_open(py)? == Progress::Cancelled {
         return Err(cancelled_error());
     }
-    method.serialize(message, |message| call.send(message))
+    method.serialize(call.host.options.dialect, message, |message| call.send(message))
 }
 
 /// Room for another message.
