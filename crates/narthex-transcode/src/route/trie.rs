@@ -1,7 +1,7 @@
 //! The trie of templates.
 //!
 //! One node a segment. At each node a literal goes before `*`, and `*` before `**`; a path that fails further down is
-//! tried again with the next. At the end the exact HTTP method goes before `*`.
+//! tried again with the next. At the end the exact HTTP method goes before `*`, and for HEAD that before GET.
 
 use percent_encoding::percent_decode_str;
 use rustc_hash::FxHashMap;
@@ -126,7 +126,7 @@ impl Trie {
     pub(super) fn find<'p>(&self, method: &str, path: &'p str) -> Option<(usize, &'p str)> {
         // HEAD goes to GET's binding where it has none.
         let get = if method == "HEAD" { GET } else { UNKNOWN };
-        let methods = [self.methods.find(method).unwrap_or(UNKNOWN), get, ANY_METHOD];
+        let methods = [self.methods.find(method).unwrap_or(UNKNOWN), ANY_METHOD, get];
         self.readings(path).find_map(|(path, verb)| {
             let found = self.walk(0, path, &mut |leaves| {
                 let bound = |method| leaves.iter().find(|leaf| leaf.verb == verb && leaf.method == method);
@@ -154,18 +154,18 @@ impl Trie {
     }
 
     /// How a path can be read: with a verb some template has, then as it is. `None` for the path `/`.
+    ///
+    /// Slashes at the end mean nothing, nor do those before a verb. A colon before one is part of its segment.
     fn readings<'p>(&self, path: &'p str) -> impl Iterator<Item = (Option<&'p str>, Option<Name>)> + use<'p> {
-        let trimmed = path.strip_prefix('/').map(|path| path.trim_end_matches('/'));
-        let with_verb = trimmed.and_then(split_verb).and_then(|(path, verb)| match self.verbs.find(verb) {
-            None if self.any_verb => Some((path, UNKNOWN)),
-            known => Some((path, known?)),
+        let path = path.strip_prefix('/');
+        let with_verb = path.and_then(split_verb).and_then(|(path, verb)| match self.verbs.find(verb) {
+            // As Envoy has it, no word at all is no verb.
+            None if self.any_verb => Some((path, (!verb.is_empty()).then_some(UNKNOWN))),
+            known => Some((path, Some(known?))),
         });
-        let trimmed = trimmed.filter(|_| !(self.any_verb && with_verb.is_some()));
-        let some = |path: &'p str| Some(path).filter(|path| !path.is_empty());
-        with_verb
-            .map(|(path, verb)| (some(path), Some(verb)))
-            .into_iter()
-            .chain(trimmed.map(move |path| (some(path), None)))
+        let without = path.filter(|_| !(self.any_verb && with_verb.is_some())).map(|path| (path, None));
+        let trimmed = |path: &'p str| Some(path.trim_end_matches('/')).filter(|path| !path.is_empty());
+        with_verb.into_iter().chain(without).map(move |(path, verb)| (trimmed(path), verb))
     }
 
     /// Visits the templates that describe `path`, most specific first, until `visit` gives something.
@@ -177,9 +177,7 @@ impl Trie {
     ) -> Option<R> {
         let node = &self.nodes[node];
         let Some(path) = path else {
-            let found = visit(&node.ends);
-            let found = found.or_else(|| node.after_rest.and_then(|child| self.walk(child, None, visit)));
-            return found.or_else(|| visit(&node.rests));
+            return visit(&node.ends).or_else(|| visit(&node.rests));
         };
         let Split { segment, is_escaped, rest } = split_segment(path);
         if let Some(child) = node.literal(segment, is_escaped)
@@ -197,16 +195,16 @@ impl Trie {
         found.or_else(|| if node.rests.is_empty() { None } else { visit(&node.rests) })
     }
 
-    /// Goes on behind a `**` that takes no segment of `path`, one, two and so on. A template has one of them, so this is
-    /// never nested.
+    /// Goes on behind a `**` that takes one segment of `path`, two and so on: only Envoy has such templates, and there it
+    /// takes one at least. A template has one of them, so this is never nested.
     fn walk_after_rest<'t, R>(
         &'t self,
         child: usize,
         path: &str,
         visit: &mut impl FnMut(&'t [Leaf]) -> Option<R>,
     ) -> Option<R> {
-        let starts = std::iter::once(0).chain(memchr::memchr_iter(b'/', path.as_bytes()).map(|at| at + 1));
-        starts.into_iter().find_map(|at| self.walk(child, Some(&path[at..]), visit))
+        let mut starts = memchr::memchr_iter(b'/', path.as_bytes()).map(|at| at + 1);
+        starts.find_map(|at| self.walk(child, Some(&path[at..]), visit))
     }
 }
 
