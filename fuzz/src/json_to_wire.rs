@@ -15,7 +15,12 @@ static THEIRS: LazyLock<MessageDescriptor> = LazyLock::new(|| {
 
 /// The target.
 pub fn run(text: &[u8]) {
-    let lenient = ReadOptions { ignore_unknown: true, enums_in_any_case: true };
+    let lenient = ReadOptions {
+        ignore_unknown: true,
+        refuse_unknown_enums: false,
+        enums_in_any_case: true,
+        proto_masks: true,
+    };
     let Some(wire) = read(text, ReadOptions::default()) else {
         read(text, lenient);
         return;

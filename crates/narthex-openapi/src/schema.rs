@@ -64,7 +64,6 @@ impl<'a> Schemas<'a> {
             WellKnown::Struct => json!({"type": "object", "additionalProperties": true}),
             WellKnown::Value => json!({"description": "Any JSON value."}),
             WellKnown::ListValue => json!({"type": "array", "items": {}}),
-            WellKnown::Empty => json!({"type": "object"}),
             WellKnown::Wrapper => {
                 let value = message.field_by_number(1).map(|value| self.single(&value)).unwrap_or_default();
                 nullable(value)

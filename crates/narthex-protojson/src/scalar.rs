@@ -15,7 +15,8 @@ use crate::wkt::{self, WellKnown};
 /// `path` leads from a message through singular message fields to the field itself; for a repeated field one element
 /// is added. The string rules of ProtoJSON hold (a Timestamp is RFC 3339, bytes are base64, an enum is given by name or
 /// number), and a boolean is `true` or `false`. Default values are written too, because the bytes may have to win over
-/// bytes before them. Of the options only [`ReadOptions::enums_in_any_case`] is about text.
+/// bytes before them. Of the options only those are about text that say how
+/// enums and field masks are spelled.
 ///
 /// # Errors
 ///
@@ -41,8 +42,7 @@ fn put_path(path: &[Field], text: &str, options: ReadOptions, out: &mut Vec<u8>)
         if table.shape == Shape::Map {
             return Err(TextError::new("a map cannot be given as text"));
         }
-        let ReadOptions { enums_in_any_case, .. } = options;
-        let writer = TextWriter { tables: field.tables(), enums_in_any_case, explicit: true };
+        let writer = TextWriter { tables: field.tables(), options, explicit: true };
         return writer.put(table.kind, table.slot.always(), text, out).map_err(TextError::new);
     }
     if let Type::Group(_) = table.kind {
@@ -204,7 +204,7 @@ impl Slot {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TextWriter<'t> {
     pub(crate) tables: &'t Tables,
-    pub(crate) enums_in_any_case: bool,
+    pub(crate) options: ReadOptions,
     /// Default values within a message are written too.
     pub(crate) explicit: bool,
 }
@@ -253,7 +253,7 @@ impl TextWriter<'_> {
 
     /// An enum value by name, or else by number.
     pub(crate) fn enum_number(self, found: &EnumTable, text: &str) -> Option<i32> {
-        let named = if self.enums_in_any_case {
+        let named = if self.options.enums_in_any_case {
             found.number_in_any_case(text)
         } else {
             found.number(text.as_bytes())
@@ -286,7 +286,9 @@ impl TextWriter<'_> {
                 let value = wkt::parse_duration(text);
                 pair(out, value.ok_or_else(|| format!("{} is no duration such as 1.5s", quoted(text)))?)
             }
-            Some(WellKnown::FieldMask) => slot.filled(out, |out| put_mask(text, out)),
+            Some(WellKnown::FieldMask) => {
+                slot.filled(out, |out| put_mask(text, self.options.proto_masks, out))
+            }
             // The oneof member `string_value` of google.protobuf.Value.
             Some(WellKnown::Value) => slot.filled(out, |out| {
                 put_tag(out, 3, WireType::Len);
@@ -309,10 +311,10 @@ pub(crate) fn no_value(found: &EnumTable, text: &str) -> String {
     format!("{} is no value of {}", quoted(text), found.full_name)
 }
 
-/// The paths of a google.protobuf.FieldMask, in JSON spelling.
-fn put_mask(text: &str, out: &mut Vec<u8>) -> Result<(), String> {
+/// The paths of a google.protobuf.FieldMask, in JSON spelling, or with `proto` also as the proto file spells them.
+fn put_mask(text: &str, proto: bool, out: &mut Vec<u8>) -> Result<(), String> {
     for path in text.split(',').filter(|path| !path.is_empty()) {
-        let proto = wkt::mask_path_to_proto(path).ok_or_else(|| {
+        let proto = wkt::mask_path_to_proto(path, proto).ok_or_else(|| {
             format!("{} is no path of a field mask; write it in camel case, as fooBar", quoted(path))
         })?;
         put_tag(out, 1, WireType::Len);

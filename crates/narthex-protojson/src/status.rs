@@ -23,7 +23,7 @@ struct Any {
     value: Bytes,
 }
 
-/// Appends `{"code":5,"message":"...","details":[...]}`.
+/// Appends `{"code":5,"message":"...","details":[...]}`, of which what is empty is left out as in any message.
 ///
 /// `status` is the google.rpc.Status of `grpc-status-details-bin`, which may be empty; of it the details are used, and
 /// its message where it has one. An error must never get lost, so this cannot fail: a detail whose type is not in the
@@ -39,9 +39,12 @@ pub fn status_details_to_json(
 ) {
     let decoded = RpcStatus::decode(status).unwrap_or_default();
     let message = if decoded.message.is_empty() { message } else { &decoded.message };
-    out.extend_from_slice(format!("{{\"code\":{code},\"message\":").as_bytes());
-    text::put_string(message, out);
-    if !decoded.details.is_empty() {
+    out.extend_from_slice(format!("{{\"code\":{code}").as_bytes());
+    if !message.is_empty() || options.always_print {
+        out.extend_from_slice(b",\"message\":");
+        text::put_string(message, out);
+    }
+    if !decoded.details.is_empty() || options.always_print {
         out.extend_from_slice(b",\"details\":[");
         for (index, detail) in decoded.details.iter().enumerate() {
             if index > 0 {

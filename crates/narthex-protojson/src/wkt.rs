@@ -15,8 +15,6 @@ pub enum WellKnown {
     ListValue,
     /// One of the nine wrappers (`google.protobuf.Int32Value` and so on).
     Wrapper,
-    /// An object as any other, but its Any form has a `value`.
-    Empty,
 }
 
 impl WellKnown {
@@ -30,7 +28,6 @@ impl WellKnown {
             "Struct" => Self::Struct,
             "Value" => Self::Value,
             "ListValue" => Self::ListValue,
-            "Empty" => Self::Empty,
             "DoubleValue" | "FloatValue" | "Int64Value" | "UInt64Value" | "Int32Value" | "UInt32Value"
             | "BoolValue" | "StringValue" | "BytesValue" => Self::Wrapper,
             _ => return None,
@@ -205,12 +202,12 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
-/// `fooBar.baz` => `foo_bar.baz`; `None` for what could not be written back.
-pub(crate) fn mask_path_to_proto(path: &str) -> Option<String> {
+/// `fooBar.baz` => `foo_bar.baz`; `None` for what could not be written back, which `foo_bar` cannot unless it is `proto`.
+pub(crate) fn mask_path_to_proto(path: &str, proto: bool) -> Option<String> {
     let mut out = String::with_capacity(path.len() + 4);
     for c in path.chars() {
         match c {
-            '_' => return None,
+            '_' if !proto => return None,
             'A'..='Z' => {
                 out.push('_');
                 out.push(c.to_ascii_lowercase());
@@ -302,9 +299,10 @@ mod tests {
 
     #[test]
     fn mask_paths_go_both_ways_or_not_at_all() {
-        assert_eq!(mask_path_to_proto("fooBar.bazQux").as_deref(), Some("foo_bar.baz_qux"));
+        assert_eq!(mask_path_to_proto("fooBar.bazQux", false).as_deref(), Some("foo_bar.baz_qux"));
         assert_eq!(mask_path_to_json("foo_bar.baz_qux").as_deref(), Some("fooBar.bazQux"));
-        assert_eq!(mask_path_to_proto("foo_bar"), None);
+        assert_eq!(mask_path_to_proto("foo_bar", false), None);
+        assert_eq!(mask_path_to_proto("foo_bar.bazQux", true).as_deref(), Some("foo_bar.baz_qux"));
         for path in ["fooBar", "foo__bar", "foo_3", "foo_"] {
             assert_eq!(mask_path_to_json(path), None, "{path}");
         }

@@ -13,23 +13,38 @@ use crate::options::{Options, UnknownQuery};
 use crate::query;
 use crate::route::{Match, Route};
 use crate::rule::{BodyField, RequestBody};
+use crate::template::Dialect;
 use crate::wire::put_len;
 
-/// Appends what the query and the variables of the path set; the variables come last, so that they win.
+/// Appends what the query and the variables of the path set; what comes last wins.
 pub(crate) fn bind_target(
     found: &Match<'_, '_>,
     query: Option<&str>,
     options: &Options,
     out: &mut Vec<u8>,
 ) -> Result<(), Rejection> {
-    let route = found.route;
-    if let Some(query) = query {
-        bind_query(route, query, options, out)?;
+    let by_query = |out: &mut Vec<u8>| match query {
+        Some(query) => bind_query(found.route, query, options, out),
+        None => Ok(()),
+    };
+    match options.dialect {
+        Dialect::Specification => {
+            by_query(out)?;
+            bind_path(found, options, out)
+        }
+        Dialect::Envoy => {
+            bind_path(found, options, out)?;
+            by_query(out)
+        }
     }
-    if matches!(route.body, RequestBody::Raw) {
+}
+
+fn bind_path(found: &Match<'_, '_>, options: &Options, out: &mut Vec<u8>) -> Result<(), Rejection> {
+    // Nothing of an HttpBody itself can be bound.
+    if matches!(found.route.body, RequestBody::Raw) {
         return Ok(());
     }
-    for capture in &route.captures {
+    for capture in &found.route.captures {
         let refuse = |message: String| Rejection::Path { variable: capture.name.clone(), message };
         let text = escape::variable(found.text(capture), capture.multi, options)
             .map_err(|message| refuse(message.to_owned()))?;

@@ -10,6 +10,7 @@ use crate::options::Options;
 use crate::route::Route;
 use crate::rule::{BodyField, RequestBody};
 use crate::stream::StreamFormat;
+use crate::template::Dialect;
 
 /// How the bytes of a body are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +42,10 @@ pub(crate) fn plan(route: &Route, headers: &HeaderMap, options: &Options) -> Res
     if matches!(route.body, RequestBody::None) {
         return Ok(BodyPlan { reading: Reading::Json, encoding: Encoding::Identity });
     }
-    let reading = reading(route, headers)?;
+    let reading = match (reading(route, headers), options.dialect) {
+        (Err(Rejection::MediaType { .. }), Dialect::Envoy) => Reading::Json,
+        (reading, _) => reading?,
+    };
     let encoding = encoding(headers)?;
     // A stream may be longer than any message of it.
     if let (false, Some(length)) = (route.client_streams, content_length(headers))

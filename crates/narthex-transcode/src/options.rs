@@ -3,6 +3,7 @@
 use narthex_protojson::{ReadOptions, WriteOptions};
 
 use crate::stream::StreamFormat;
+use crate::template::Dialect;
 
 /// How the transcoder behaves; the default is what the specification says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +42,10 @@ pub struct Options {
     pub fill_update_mask: bool,
     /// Compress answers of a kilobyte and more as `Accept-Encoding` asks; streams never are.
     pub compress: bool,
+    /// Whose habits are followed where no option of its own says. Envoy's: a query parameter without `=` is not looked at;
+    /// one that names a variable of the path wins over the path; whatever the type of a body is, it is JSON; a stream of
+    /// messages is an array, so no body is none.
+    pub dialect: Dialect,
 }
 
 /// What happens to query parameters that name no field of the request.
@@ -85,6 +90,7 @@ impl Default for Options {
             stream: StreamFormat::default(),
             fill_update_mask: false,
             compress: true,
+            dialect: Dialect::Specification,
         }
     }
 }
@@ -95,10 +101,16 @@ impl Options {
     /// Not its errors, which stay google.rpc.Status; templates as Envoy reads them are [`Rules::envoy`](crate::Rules::envoy).
     pub fn envoy() -> Self {
         Self {
-            read: ReadOptions { ignore_unknown: true, ..ReadOptions::default() },
+            read: ReadOptions {
+                ignore_unknown: true,
+                refuse_unknown_enums: true,
+                proto_masks: true,
+                ..ReadOptions::default()
+            },
             query_beside_body: true,
             unescape: Unescape::ExceptReserved,
             literal_escapes: true,
+            dialect: Dialect::Envoy,
             ..Self::default()
         }
     }

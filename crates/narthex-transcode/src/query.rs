@@ -9,11 +9,13 @@ use crate::error::Rejection;
 use crate::escape;
 use crate::field_path;
 use crate::options::{Options, UnknownQuery};
+use crate::template::Dialect;
 
 /// Appends to `known` what the parameters of `query` set, and keeps in `unknown` those that name no field.
 ///
 /// Names are field paths (`page.size`, in proto or JSON spelling). A repeated field takes every value of its name, any
-/// other the last one. A parameter without `=` has the empty value. What nobody takes is left out, unless the options refuse it.
+/// other the last one. A parameter without `=` has the empty value, one without a name says nothing. What nobody takes is
+/// left out, unless the options refuse it.
 pub(crate) fn bind<'q>(
     message: &Message,
     query: &'q str,
@@ -64,7 +66,7 @@ pub(crate) fn bind_form(
                 format!("{} has no such field", message.full_name()),
             ));
         };
-        let value = escape::parameter(value, true, options)
+        let value = escape::parameter(value.unwrap_or_default(), true, options)
             .map_err(|message| Rejection::form(&field.decoded, message))?;
         let path = [parents, &fields].concat();
         text_to_wire(&path, &value, &options.read, out)
@@ -91,11 +93,15 @@ pub(crate) fn first_name(query: &str, options: &Options) -> Option<String> {
 
 /// The parameters that are looked at.
 fn pairs<'q>(query: &'q str, options: &'q Options) -> impl Iterator<Item = (&'q str, &'q str)> {
-    split(query).filter(|(name, _)| !options.ignored_query.iter().any(|ignored| ignored == name))
+    split(query)
+        .filter(|(_, value)| value.is_some() || options.dialect == Dialect::Specification)
+        .filter(|(name, _)| !name.is_empty() && !options.ignored_query.iter().any(|ignored| ignored == name))
+        .map(|(name, value)| (name, value.unwrap_or_default()))
 }
 
-fn split(text: &str) -> impl Iterator<Item = (&str, &str)> {
-    text.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+fn split(text: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
+    let pairs = text.split('&').filter(|pair| !pair.is_empty());
+    pairs.map(|pair| pair.split_once('=').map_or((pair, None), |(name, value)| (name, Some(value))))
 }
 
 /// A name as it came, and decoded.

@@ -9,6 +9,7 @@ use crate::table::{MessageId, Type};
 use crate::wire::{self, WireType, put_bytes, put_tag};
 
 const TYPE: &str = "@type";
+const EMPTY: &str = "google.protobuf.Empty";
 
 impl Reader<'_> {
     /// Writes the contents of an Any.
@@ -77,6 +78,8 @@ impl Reader<'_> {
         let mut seen = Seen::of(message);
         let mut has_type = false;
         let mut has_value = false;
+        // It is an object of its fields as others are, but there are writers that give it an empty `value`.
+        let takes_value = message.known.is_some() || &*message.full_name == EMPTY;
         self.items(b'{', b'}', |reader| {
             reader.scan.peek();
             let at = reader.scan.position();
@@ -100,7 +103,7 @@ impl Reader<'_> {
                 }
                 return reader.scan.skip(reader.nesting);
             }
-            if message.known.is_some() && name == "value" {
+            if takes_value && name == "value" {
                 if std::mem::replace(&mut has_value, true) {
                     return Err(Failure::new(at, "it is given twice").within(Step::Name(name)));
                 }

@@ -72,7 +72,7 @@ impl<'t> Reader<'t> {
 
     /// A member nobody knows: passed over, or refused.
     pub(super) fn unknown(&mut self, message: &MessageTable, name: &str, at: usize) -> Result<()> {
-        if self.ignore_unknown {
+        if self.options().ignore_unknown {
             let skipped = self.scan.skip(self.nesting);
             return skipped.map_err(|failure| failure.within(Step::Name(name.to_owned())));
         }

@@ -26,11 +26,16 @@ use value::Null;
 
 /// How JSON is read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct ReadOptions {
     /// Leave out members and enum names nobody knows, instead of refusing them.
     pub ignore_unknown: bool,
+    /// Refuse enum names nobody knows all the same: a value that is left out becomes the default unnoticed.
+    pub refuse_unknown_enums: bool,
     /// Find `COLOUR_DARK_RED` for `colour_dark_red` and `colour-dark-red`, too.
     pub enums_in_any_case: bool,
+    /// Take the paths of a `FieldMask` also as the proto file spells them: `given_name` beside `givenName`.
+    pub proto_masks: bool,
 }
 
 /// Appends the wire form of a message given in its JSON form.
@@ -95,7 +100,6 @@ fn run<'t>(
 struct Reader<'t> {
     scan: Scanner<'t>,
     text: TextWriter<'t>,
-    ignore_unknown: bool,
     out: Vec<u8>,
     /// How many messages the one being written is nested in.
     depth: usize,
@@ -108,15 +112,17 @@ impl<'t> Reader<'t> {
         // Wire is rarely longer than its JSON, but for what is written in words; what is long grows as it goes, in case most of it
         // is left out.
         out.reserve(text.len().min(4096) + 16);
-        let enums_in_any_case = options.enums_in_any_case;
         Self {
             scan: Scanner::new(text),
-            text: TextWriter { tables, enums_in_any_case, explicit: false },
-            ignore_unknown: options.ignore_unknown,
+            text: TextWriter { tables, options, explicit: false },
             out,
             depth: 0,
             nesting: 0,
         }
+    }
+
+    fn options(&self) -> ReadOptions {
+        self.text.options
     }
 
     fn tables(&self) -> &'t Tables {

@@ -1,7 +1,7 @@
 //! One JSON value that is no list and no map: scalars, enums, and which messages are read how.
 
 use super::failure::{Failure, Result};
-use super::{Reader, scan};
+use super::{ReadOptions, Reader, scan};
 use crate::scalar::{Slot, no_value};
 use crate::table::{EnumId, MessageId, Type};
 use crate::text;
@@ -104,9 +104,10 @@ impl Reader<'_> {
         }
         self.scan.rewind(at);
         let name = self.scan.string()?.decoded()?;
+        let ReadOptions { ignore_unknown, refuse_unknown_enums, .. } = self.options();
         match self.text.enum_number(found, &name) {
             Some(number) => slot.enum_number(number, &mut self.out),
-            None if self.ignore_unknown => return Ok(false),
+            None if ignore_unknown && !refuse_unknown_enums => return Ok(false),
             None => return Err(Failure::new(at, no_value(found, &name))),
         }
         Ok(true)
@@ -149,9 +150,7 @@ impl Reader<'_> {
     fn message_value(&mut self, kind: Type, id: MessageId, slot: Slot) -> Result<()> {
         let message = self.tables().message(id);
         match (message.known, self.scan.peek()) {
-            (None | Some(WellKnown::Empty), Some(b'{')) => {
-                self.message(kind, slot, |reader| reader.members(message))
-            }
+            (None, Some(b'{')) => self.message(kind, slot, |reader| reader.members(message)),
             (Some(WellKnown::Value), _) => self.message(kind, slot, Self::dynamic),
             (Some(WellKnown::Struct), Some(b'{')) => self.message(kind, slot, Self::struct_members),
             (Some(WellKnown::ListValue), Some(b'[')) => self.message(kind, slot, Self::list_elements),

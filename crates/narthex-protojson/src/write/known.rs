@@ -45,10 +45,6 @@ impl<'a> Writer<'a> {
                     None => self.unset(field),
                 }
             }
-            WellKnown::Empty => {
-                self.layout.raw(b"{}");
-                Ok(())
-            }
         }
     }
 

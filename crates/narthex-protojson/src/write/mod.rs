@@ -15,7 +15,6 @@ use crate::handle::{Field, Message};
 use crate::read::MAX_NESTING;
 use crate::table::{FieldTable, MessageTable, Shape, Tables, Type};
 use crate::wire::{Cursor, MAX_DEPTH, Malformed, Payload, Span, TOO_DEEP};
-use crate::wkt::WellKnown;
 use layout::Layout;
 use runs::{Group, Run};
 use scalar::Scalar;
@@ -122,7 +121,7 @@ impl<'a> Writer<'a> {
     /// Writes a message whose wire is in these pieces.
     fn message(&mut self, message: &'a MessageTable, pieces: &[Span]) -> Result<()> {
         match message.known {
-            None | Some(WellKnown::Empty) => {
+            None => {
                 self.layout.open(b'{');
                 self.members(message, pieces)?;
                 self.layout.close(b'}');
@@ -194,7 +193,7 @@ impl<'a> Writer<'a> {
             (Shape::Map, _) => self.layout.raw(b"{}"),
             (Shape::One, Some(default)) => return self.scalar(field, Scalar::of_default(default)),
             (Shape::One, None) => {
-                let known = field.well_known(self.tables).filter(|known| *known != WellKnown::Empty);
+                let known = field.well_known(self.tables);
                 self.layout.raw(if known.is_some() { b"null" } else { b"{}" });
             }
         }

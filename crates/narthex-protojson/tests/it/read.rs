@@ -67,6 +67,14 @@ fn lenient_where_the_specification_is() {
             json!({"any": {"@type": "a.b/google.protobuf.Duration", "value": "3s"}}),
         ),
         (json!({"any": {}}), json!({"any": {}})),
+        (
+            json!({"any": {"@type": "a.b/google.protobuf.Empty"}}),
+            json!({"any": {"@type": "a.b/google.protobuf.Empty"}}),
+        ),
+        (
+            json!({"any": {"value": {}, "@type": "a.b/google.protobuf.Empty"}}),
+            json!({"any": {"@type": "a.b/google.protobuf.Empty"}}),
+        ),
     ] {
         assert_eq!(canonical(&kinds(), &given.to_string()), expect, "{given}");
     }

@@ -13,7 +13,11 @@ fn json(code: i32, message: &str, status: &[u8]) -> String {
 #[test]
 fn without_details() {
     assert_eq!(json(5, "a \"b\"", b""), r#"{"code":5,"message":"a \"b\""}"#);
-    assert_eq!(json(13, "", b"\xff rubbish"), r#"{"code":13,"message":""}"#);
+    assert_eq!(json(13, "", b"\xff rubbish"), r#"{"code":13}"#);
+    let options = WriteOptions { always_print: true, ..WriteOptions::default() };
+    let mut out = Vec::new();
+    status_details_to_json(&POOL, 13, "", b"", &options, &mut out);
+    assert_eq!(out, br#"{"code":13,"message":"","details":[]}"#);
 }
 
 #[test]

@@ -15,6 +15,7 @@ use crate::error::Rejection;
 use crate::media::{BodyPlan, Reading};
 use crate::options::Options;
 use crate::rule::RequestBody;
+use crate::template::Dialect;
 
 /// The largest piece of a raw body that is one message, as in Envoy.
 const PIECE: usize = 1 << 20;
@@ -86,8 +87,8 @@ impl Source {
             // One message, of what the path and query say.
             RequestBody::None => raw(Body::empty()),
             RequestBody::Raw | RequestBody::RawField(_) => raw(body),
-            // An empty body is a stream of no messages.
-            _ if body.is_end_stream() => Self::Ended,
+            // An empty body is a stream of no messages, but no array.
+            _ if body.is_end_stream() && options.dialect == Dialect::Specification => Self::Ended,
             _ if plan.reading == Reading::Multipart => {
                 Self::Parts(Box::new(Parts::new(body, &content_type, options.max_body)?))
             }
