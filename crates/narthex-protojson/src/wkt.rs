@@ -224,7 +224,8 @@ pub(crate) fn mask_path_to_json(path: &str) -> Option<String> {
     let mut chars = path.chars();
     while let Some(c) = chars.next() {
         match c {
-            'A'..='Z' => return None,
+            // A comma is what paths are told apart by.
+            'A'..='Z' | ',' => return None,
             '_' => match chars.next()? {
                 next @ 'a'..='z' => out.push(next.to_ascii_uppercase()),
                 _ => return None,
@@ -303,7 +304,7 @@ mod tests {
         assert_eq!(mask_path_to_json("foo_bar.baz_qux").as_deref(), Some("fooBar.bazQux"));
         assert_eq!(mask_path_to_proto("foo_bar", false), None);
         assert_eq!(mask_path_to_proto("foo_bar.bazQux", true).as_deref(), Some("foo_bar.baz_qux"));
-        for path in ["fooBar", "foo__bar", "foo_3", "foo_"] {
+        for path in ["fooBar", "foo__bar", "foo_3", "foo_", "a,b"] {
             assert_eq!(mask_path_to_json(path), None, "{path}");
         }
     }

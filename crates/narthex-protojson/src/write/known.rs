@@ -137,7 +137,8 @@ impl<'a> Writer<'a> {
                 let path = text::quoted(path);
                 WriteError::new(format!("the path {path} of a FieldMask has no camel-case form"))
             })?;
-            if !joined.is_empty() {
+            // A path of nothing is none, as where it is read.
+            if !joined.is_empty() && !json.is_empty() {
                 joined.push(',');
             }
             joined.push_str(&json);

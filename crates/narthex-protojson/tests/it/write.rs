@@ -112,6 +112,12 @@ fn options() {
 }
 
 #[test]
+fn a_path_of_nothing_is_none() {
+    let wire = b"\xea\x02\x0a\x0a\x00\x0a\x01a\x0a\x00\x0a\x01b";
+    assert_eq!(write(&kinds(), wire).unwrap(), r#"{"mask":"a,b"}"#);
+}
+
+#[test]
 fn what_has_no_json_is_an_error() {
     for (wire, error) in [
         (&b"\xff"[..], "these bytes are no kinds.v1.Kinds"),
@@ -119,6 +125,7 @@ fn what_has_no_json_is_an_error() {
         (b"\xda\x02\x07\x08\x80\x83\xd1\xff\xaf\x07", "a Timestamp is out of the years 1 to 9999"),
         (b"\xe2\x02\x04\x08\x01\x10\x00", ""),
         (b"\xea\x02\x03\x0a\x01A", "the path \"A\" of a FieldMask"),
+        (b"\xea\x02\x05\x0a\x03a,b", "the path \"a,b\" of a FieldMask"),
         (
             b"\xfa\x02\x09\x11\0\0\0\0\0\0\xf0\x7f",
             "a google.protobuf.Value holds a number that is not finite",
