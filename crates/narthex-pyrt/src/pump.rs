@@ -1,4 +1,4 @@
-//! The pump: what the event loop calls when the reactor's descriptor (or the inbox's bell) is readable.
+//! The pump: what the event loop calls when the reactor's descriptor (or a bell of the inbox) is readable.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -40,7 +40,7 @@ impl Pump {
 impl Runtime {
     /// One turn: Rust's tasks, then what they have for Python, until both have nothing left or the turn's time is used.
     ///
-    /// What is left over makes one of the two descriptors readable, so the loop calls again after its other callbacks.
+    /// What is left over makes one of the descriptors readable, so the loop calls again after its other callbacks.
     fn pump(self: &Arc<Self>, py: Python<'_>) {
         if self.is_forked() {
             // Called by the parent's descriptors. A look at anything else might be at what another thread of the parent has
@@ -48,17 +48,18 @@ impl Runtime {
             return;
         }
         // Inside the pump if Python code that it called runs the event loop again, as nest_asyncio lets it; the epoch stays odd then.
-        let outermost = u64::from(!self.pump_is_running());
-        if outermost == 0 {
+        let nested = self.pump_is_running();
+        if nested {
             self.watch_anew(py);
         }
-        self.epoch.fetch_add(outermost, Ordering::SeqCst);
+        let step = u64::from(!nested);
+        self.epoch.fetch_add(step, Ordering::SeqCst);
         let attending = self.reactor.attend();
         self.inbox.attend();
         self.turns(py);
         self.inbox.leave();
         drop(attending);
-        self.epoch.fetch_add(outermost, Ordering::SeqCst);
+        self.epoch.fetch_add(step, Ordering::SeqCst);
     }
 
     /// Passes of Rust and of Python by turns. Rust looks at the sockets in each: a client that answers while Python is

@@ -197,8 +197,9 @@ impl Runtime {
         }
     }
 
-    fn descriptors(&self) -> [i32; 2] {
-        [self.reactor.as_raw_fd(), self.inbox.bell().as_raw_fd()]
+    fn descriptors(&self) -> [i32; 3] {
+        let [outer, inner] = self.inbox.bells();
+        [self.reactor.as_raw_fd(), outer.as_raw_fd(), inner.as_raw_fd()]
     }
 
     /// Has the pump run `job` on the event loop's thread. Callable from any thread.

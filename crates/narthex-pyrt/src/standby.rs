@@ -97,8 +97,7 @@ fn watch(runtime: &Runtime) {
         if runtime.epoch.load(Ordering::SeqCst) != epoch {
             continue;
         }
-        // The pump does not look at it now. If Python runs the event loop inside the event loop, that one waits for the bell.
-        runtime.inbox.leave();
+        runtime.inbox.neglected();
         if !has_work(runtime) {
             continue;
         }

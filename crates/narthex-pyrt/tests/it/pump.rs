@@ -60,12 +60,23 @@ const LOOP_INSIDE_THE_LOOP: &std::ffi::CStr = c"
 while not future.done():
     loop._run_once()";
 
+/// Has what the event loop reports be counted by `names`.
+const REPORTS: &std::ffi::CStr = c"
+reports = []
+loop.set_exception_handler(lambda loop, report: reports.append(report))";
+
 #[test]
 fn an_event_loop_inside_the_event_loop_is_served() {
     with_runtime(RuntimeOptions::default(), |fixture| {
+        // The first look is done when this comes: from here on a bell calls the pump, and it is its callback that is entered.
+        let first = fixture.future();
+        fixture.runtime.push(resolve(first.clone().unbind()));
+        fixture.wait(&first).unwrap();
         let (behind, later, outer) = (fixture.future(), fixture.future(), fixture.future());
         let names = fixture.names();
         names.set_item("loop", &fixture.event_loop).unwrap();
+        fixture.py.run(REPORTS, Some(&names), None).unwrap();
+        let reports = names.get_item("reports").unwrap().unwrap();
         let names = names.unbind();
         let (inside, is_inside) = mpsc::channel();
         for future in [&behind, &later] {
@@ -89,6 +100,7 @@ fn an_event_loop_inside_the_event_loop_is_served() {
         fixture.runtime.push(resolve(outer.clone().unbind()));
         fixture.wait(&outer).unwrap();
         thread.join().unwrap();
+        assert!(reports.is_empty().unwrap(), "{reports}");
     });
 }
 
