@@ -78,6 +78,31 @@ def test_a_client_that_leaves(serving):
         handler.send(b"second")
 
 
+def test_threads_that_wait_for_a_client_that_reads_nothing(serving):
+    """All of them go on when it leaves."""
+    handler = Handler(b"first")
+    piece = bytes(60_000)
+
+    def flood():
+        while not handler.ended.is_set():
+            handler.send(piece)
+
+    with serving(streamed(handler)) as served:
+        call = served.unary_stream()
+        assert next(call) == b"first"
+        assert handler.given.wait(PATIENCE)
+        threads = [threading.Thread(target=flood, daemon=True) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        # They are in the midst of it, most probably all of them where there is no room.
+        assert next(call) == piece
+        threads[0].join(0.3)
+        call.cancel()
+        for thread in threads:
+            thread.join(PATIENCE)
+        assert not any(thread.is_alive() for thread in threads)
+
+
 def test_an_exception(serving):
     handler = Handler(b"first", raises=ValueError("what a value"))
     with serving(streamed(handler)) as served:

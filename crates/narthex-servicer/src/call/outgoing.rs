@@ -21,21 +21,8 @@ pub(crate) struct Outgoing {
     /// Comes after the pieces.
     joined: BytesMut,
     size: usize,
-    /// Coroutines that wait for room.
+    /// Coroutines and threads that wait for room.
     writers: Waiting,
-    /// A synchronous handler's thread that does.
-    blocked: Option<Waker>,
-}
-
-/// Handlers that wait for room, to be woken once the lock is released.
-#[must_use = "to be woken once the lock is released"]
-pub(crate) struct Writers(Waiting, Option<Waker>);
-
-impl Writers {
-    pub(crate) fn wake(self) {
-        self.0.wake();
-        self.1.into_iter().for_each(Waker::wake);
-    }
 }
 
 impl Outgoing {
@@ -99,17 +86,17 @@ impl Outgoing {
     }
 
     pub(crate) fn block(&mut self, waker: &Waker) {
-        self.blocked = Some(waker.clone());
+        self.writers.add_lane(waker);
     }
 
     /// Those that may go on if there is room now.
-    pub(crate) fn writers(&mut self) -> Option<Writers> {
+    pub(crate) fn writers(&mut self) -> Option<Waiting> {
         self.has_room().then(|| self.take_writers())
     }
 
     /// Those that wait, whether there is room or not.
-    pub(crate) fn take_writers(&mut self) -> Writers {
-        Writers(self.writers.take(), self.blocked.take())
+    pub(crate) fn take_writers(&mut self) -> Waiting {
+        self.writers.take()
     }
 }
 
