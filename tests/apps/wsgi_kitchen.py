@@ -22,10 +22,10 @@ def note(name, what):
         _changed.notify_all()
 
 
-def noted(name, count):
-    """What was noted under the name, once there is so much of it."""
+def noted(name, count, timeout):
+    """What was noted under the name, once there is so much of it or the time is over."""
     with _changed:
-        _changed.wait_for(lambda: len(_noted.get(name, ())) >= count, timeout=10)
+        _changed.wait_for(lambda: len(_noted.get(name, ())) >= count, timeout)
         return list(_noted.get(name, ()))
 
 
@@ -113,7 +113,7 @@ def go(environ, start_response, query):
 
 def notes(environ, start_response, query):
     start_response("200 OK", PLAIN)
-    return [repr(noted(query["name"], int(query["count"]))).encode()]
+    return [repr(noted(query["name"], int(query["count"]), float(query["timeout"]))).encode()]
 
 
 def late(environ, start_response, query):
@@ -135,7 +135,7 @@ def replaced(environ, start_response, query):
     try:
         raise ValueError("on purpose")
     except ValueError:
-        start_response("503 Busy", [("X-Second", "2")], sys.exc_info())
+        start_response("503 Busy", [("X-Second", "2")], exc_info=sys.exc_info())
     return [b"replaced"]
 
 
@@ -143,9 +143,10 @@ def too_late(environ, start_response, query):
     writes = start_response("200 OK", PLAIN)
     writes(b"begun")
     try:
-        raise ValueError("on purpose")
+        raise ValueError(f"on purpose, {query['name']}")
     except ValueError:
-        start_response("500 Oops", [], sys.exc_info())
+        # Not even a head that would be wrong hides what has happened.
+        start_response("500 Oops", [("X", 1)], sys.exc_info())
     return [b"not reached"]
 
 

@@ -104,11 +104,19 @@ class Served:
         """What the process has written to stdout so far."""
         return bytes(self._stdout)
 
-    def wait_for(self, expected: str | Callable[[str], bool], timeout: float = 10.0) -> str:
-        """Waits until stderr has a line that contains the text, or that the function says yes to; returns it."""
+    def written(self) -> int:
+        """How many lines the process has written to stderr so far."""
+        with self._arrived:
+            return len(self._lines)
+
+    def wait_for(self, expected: str | Callable[[str], bool], timeout: float = 10.0, *, since: int = 0) -> str:
+        """Waits until stderr has a line that contains the text, or that the function says yes to; returns it.
+
+        ``since`` leaves out as many lines at the beginning: what ``written`` has said before.
+        """
         matches = (lambda line: expected in line) if isinstance(expected, str) else expected
         deadline = time.monotonic() + timeout
-        seen = 0
+        seen = since
         with self._arrived:
             while True:
                 for line in self._lines[seen:]:

@@ -137,17 +137,39 @@ fn read_frame(
     }
 }
 
+/// How much of a body is there before the application asks for it.
+#[derive(Clone, Copy)]
+pub(crate) enum Ahead {
+    /// All of its bytes, which are fewer than a piece.
+    Whole(usize),
+    /// A piece, which is as much as is read ahead.
+    Piece,
+    /// What has come so far.
+    Part,
+}
+
+impl Ahead {
+    /// The body's length, if all of it is there.
+    pub(crate) fn whole(self) -> Option<u64> {
+        if let Self::Whole(size) = self { Some(size as u64) } else { None }
+    }
+}
+
 /// Reads what of a body has arrived already, up to one piece, before Python is called: the application's first `receive`
-/// then completes at once. Never reads a body that the client holds back for `100 Continue`.
+/// then completes at once. Never to be called for a body that the client holds back for `100 Continue`.
 pub(crate) fn read_ahead(
     state: &mut State,
     cx: &mut Context<'_>,
     max_body: Option<u64>,
-) -> Result<(), Refused> {
+) -> Result<Ahead, Refused> {
     loop {
-        let Inbound::Open { ahead, .. } = &state.request else { return Ok(()) };
-        if ahead.iter().map(Bytes::len).sum::<usize>() >= PIECE || !state.request.is_open() {
-            return Ok(());
+        let Inbound::Open { ahead, .. } = &state.request else { return Ok(Ahead::Part) };
+        let size = ahead.iter().map(Bytes::len).sum();
+        if size >= PIECE {
+            return Ok(Ahead::Piece);
+        }
+        if !state.request.is_open() {
+            return Ok(Ahead::Whole(size));
         }
         match read_frame(state, cx, max_body)? {
             Poll::Ready(Some(piece)) => {
@@ -155,7 +177,8 @@ pub(crate) fn read_ahead(
                     ahead.push_back(piece);
                 }
             }
-            Poll::Ready(None) | Poll::Pending => return Ok(()),
+            Poll::Ready(None) => return Ok(Ahead::Whole(size)),
+            Poll::Pending => return Ok(Ahead::Part),
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::app::{App, Callable};
 use crate::error::answer;
 use crate::exchange::Exchange;
 use crate::job::CallApp;
-use crate::receive::{Refused, read_ahead};
+use crate::receive::{Ahead, Refused, read_ahead};
 use crate::wsgi;
 
 /// Calls the application for each request.
@@ -48,20 +48,33 @@ impl Service<Request<Body>> for AppService {
         if declared.zip(max_body).is_some_and(|(declared, limit)| declared > limit) {
             let Refused(status, text) = Refused::TOO_LARGE;
             let refusal = Some(answer(status, text, true));
-            return ResponseFuture { exchange: None, refusal, max_body, reads_ahead: false };
+            return ResponseFuture {
+                exchange: None,
+                refusal,
+                max_body,
+                reads_ahead: false,
+                unsized_call: None,
+            };
         }
         // A client that waits for 100 Continue gets it when the application asks for the body, not before.
         let reads_ahead = !head.headers.contains_key(EXPECT);
+        let length = declared.or_else(|| http_body::Body::size_hint(&body).exact());
         let exchange = Exchange::new(Arc::clone(&self.app.0.runtime), body);
+        let mut response = ResponseFuture::new(Arc::clone(&exchange), max_body, reads_ahead);
         match &self.app.0.callable {
-            Callable::Asgi(_) => self.app.0.runtime.push(CallApp {
-                app: self.app.clone(),
-                exchange: Arc::clone(&exchange),
-                head: Some(head),
-            }),
-            Callable::Wsgi(_) => wsgi::call(&self.app, Arc::clone(&exchange), head),
+            Callable::Asgi(_) => {
+                self.app.0.runtime.push(CallApp { app: self.app.clone(), exchange, head: Some(head) });
+            }
+            Callable::Wsgi(_) => {
+                let call = wsgi::Call::new(self.app.clone(), exchange, head);
+                if length.is_some() || !reads_ahead {
+                    call.submit(length);
+                } else {
+                    response.unsized_call = Some(call);
+                }
+            }
         }
-        ResponseFuture::new(exchange, max_body, reads_ahead)
+        response
     }
 }
 
@@ -77,11 +90,14 @@ pub struct ResponseFuture {
     refusal: Option<Response<Body>>,
     max_body: Option<u64>,
     reads_ahead: bool,
+    /// A WSGI call that waits for its body's end, or for a piece of it: its environment has to have the length (RFC 3875
+    /// 4.1.2), and Django takes a body without for none.
+    unsized_call: Option<wsgi::Call>,
 }
 
 impl ResponseFuture {
     pub(crate) fn new(exchange: Arc<Exchange>, max_body: Option<u64>, reads_ahead: bool) -> Self {
-        Self { exchange: Some(exchange), refusal: None, max_body, reads_ahead }
+        Self { exchange: Some(exchange), refusal: None, max_body, reads_ahead, unsized_call: None }
     }
 }
 
@@ -94,26 +110,34 @@ impl std::fmt::Debug for ResponseFuture {
 impl Future for ResponseFuture {
     type Output = Result<Response<Body>, Infallible>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Some(refusal) = self.refusal.take() {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        if let Some(refusal) = this.refusal.take() {
             return Poll::Ready(Ok(refusal));
         }
-        let Some(exchange) = &self.exchange else { return Poll::Pending };
+        let Some(exchange) = &this.exchange else { return Poll::Pending };
         let mut state = exchange.lock();
         if let Some(answer) = state.ready.take() {
             drop(state);
             let response = answer.into_response(exchange);
-            self.exchange = None;
+            this.exchange = None;
             return Poll::Ready(Ok(response));
         }
         state.outlet = Some(cx.waker().clone());
         // Until the application is called this task is the body's reader; afterwards `receive` is.
-        if self.reads_ahead
-            && state.receivers.is_none()
-            && let Err(Refused(status, text)) = read_ahead(&mut state, cx, self.max_body)
-        {
-            drop(state);
-            exchange.fail(status, text);
+        if !this.reads_ahead || state.receivers.is_some() {
+            return Poll::Pending;
+        }
+        let ahead = read_ahead(&mut state, cx, this.max_body);
+        drop(state);
+        match ahead {
+            Err(Refused(status, text)) => exchange.fail(status, text),
+            Ok(Ahead::Part) => {}
+            Ok(ahead @ (Ahead::Whole(_) | Ahead::Piece)) => {
+                if let Some(call) = this.unsized_call.take() {
+                    call.submit(ahead.whole());
+                }
+            }
         }
         Poll::Pending
     }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::CONTENT_LENGTH;
 use http::{StatusCode, request};
 use narthex_pyrt::{Outcome, in_context, log_exception};
 use pyo3::intern;
@@ -16,24 +15,32 @@ use crate::app::{App, Callable, Interface};
 use crate::exchange::Exchange;
 use crate::job::Unfinished;
 
-/// Has a lane call the application for one request. Where there is no lane for it the answer is 503.
-pub(crate) fn call(app: &App, exchange: Arc<Exchange>, head: request::Parts) {
-    let call = Call { app: app.clone(), exchange, head: Some(head) };
-    if app.0.runtime.submit(move |py| call.run(py)).is_err() {
-        tracing::warn!(
-            "a request was refused: all threads are busy and as many requests wait for one as may"
-        );
-    }
-}
-
 /// One request. Dropped without having run, it answers 503.
-struct Call {
+pub(crate) struct Call {
     app: App,
     exchange: Arc<Exchange>,
     head: Option<request::Parts>,
+    /// The body's.
+    length: Option<u64>,
 }
 
 impl Call {
+    pub(crate) fn new(app: App, exchange: Arc<Exchange>, head: request::Parts) -> Self {
+        Self { app, exchange, head: Some(head), length: None }
+    }
+
+    /// Has a lane call the application, with the length of the request's body if it is known. Where there is no lane for it the
+    /// answer is 503.
+    pub(crate) fn submit(mut self, length: Option<u64>) {
+        self.length = length;
+        let runtime = Arc::clone(&self.exchange.runtime);
+        if runtime.submit(move |py| self.run(py)).is_err() {
+            tracing::warn!(
+                "a request was refused: all threads are busy and as many requests wait for one as may"
+            );
+        }
+    }
+
     fn run(mut self, py: Python<'_>) {
         let Some(head) = self.head.take() else { return };
         let Callable::Wsgi(wsgi) = &self.app.0.callable else { return };
@@ -56,9 +63,7 @@ impl Call {
 
     fn respond(&self, py: Python<'_>, wsgi: &Wsgi, head: &request::Parts) -> PyResult<()> {
         let input = Input::new(Arc::clone(&self.exchange), self.app.0.max_body);
-        let told = head.headers.contains_key(CONTENT_LENGTH);
-        let length = if told { None } else { input.length(py)?.filter(|length| *length > 0) };
-        let environ = wsgi.template.environ(py, head, length, Bound::new(py, input)?)?;
+        let environ = wsgi.template.environ(py, head, self.length, Bound::new(py, input)?)?;
         let start = StartResponse::new(Arc::clone(&self.exchange), head.method.clone());
         let start = Bound::new(py, start)?;
         let returned = wsgi.function.bind(py).call1((environ, &start))?;

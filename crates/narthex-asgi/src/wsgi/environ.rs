@@ -1,6 +1,8 @@
 //! The environment of a call (PEP 3333, "environ Variables"; RFC 3875 4.1).
 
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE};
+use std::net::SocketAddr;
+
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, TRANSFER_ENCODING};
 use http::{HeaderName, HeaderValue, Version, request};
 use narthex_wire::{Client, Endpoint, Origin, Scheme};
 use percent_encoding::percent_decode_str;
@@ -31,12 +33,12 @@ impl EnvironTemplate {
         Ok(Self { common: common.unbind() })
     }
 
-    /// The environment of a request. `length` is that of its body where its head does not say.
+    /// The environment of a request. `length` is that of its body, whether its head says so or not.
     pub(super) fn environ<'py>(
         &self,
         py: Python<'py>,
         head: &request::Parts,
-        length: Option<usize>,
+        length: Option<u64>,
         input: Bound<'py, Input>,
     ) -> PyResult<Bound<'py, PyDict>> {
         let environ = self.common.bind(py).copy()?;
@@ -55,7 +57,8 @@ impl EnvironTemplate {
         environ.set_item(intern!(py, "wsgi.input"), input)?;
         ends(&environ, origin, scheme)?;
         headers(&environ, head, origin)?;
-        if let Some(length) = length {
+        // None in a request that has no body is what other servers give it too.
+        if let Some(length) = length.filter(|length| *length > 0) {
             environ.set_item(intern!(py, "CONTENT_LENGTH"), length.to_string())?;
         }
         Ok(environ)
@@ -70,9 +73,10 @@ fn text<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
     }
 }
 
+/// By the grammar of RFC 3875 4.1.16, which has two numbers.
 const fn protocol(version: Version) -> &'static str {
     match version {
-        Version::HTTP_2 => "HTTP/2",
+        Version::HTTP_2 => "HTTP/2.0",
         Version::HTTP_10 => "HTTP/1.0",
         _ => "HTTP/1.1",
     }
@@ -83,6 +87,8 @@ fn ends(environ: &Bound<'_, PyDict>, origin: Option<&Origin>, scheme: Scheme) ->
     let py = environ.py();
     // Neither may be missing or empty (PEP 3333), which a UNIX socket has no idea of.
     let (name, port) = match origin.map(|origin| &origin.connection.local) {
+        // As in a URL, which is made of it (RFC 3875 4.1.14).
+        Some(Endpoint::Tcp(SocketAddr::V6(address))) => (format!("[{}]", address.ip()), address.port()),
         Some(Endpoint::Tcp(address)) => (address.ip().to_string(), address.port()),
         Some(Endpoint::Unix(_)) | None => {
             ("localhost".to_owned(), if scheme == Scheme::Https { 443 } else { 80 })
@@ -118,7 +124,7 @@ fn headers(environ: &Bound<'_, PyDict>, head: &request::Parts, origin: Option<&O
     Ok(())
 }
 
-/// The name of a header's variable; none where the header could pass for another one.
+/// The name of a header's variable; none where the header could pass for another one, or would mislead.
 fn variable(name: &HeaderName) -> Option<String> {
     if name == CONTENT_TYPE {
         return Some("CONTENT_TYPE".to_owned());
@@ -128,7 +134,8 @@ fn variable(name: &HeaderName) -> Option<String> {
     }
     // `x_user` would be `x-user`, which a proxy in front may have checked; and HTTP_PROXY is a setting of HTTP clients, which
     // a request must not make (CVE-2016-5385).
-    if name.as_str().contains('_') || name == "proxy" {
+    // The chunks of a body are joined by the time the application reads it; who believes this header takes them apart again.
+    if name.as_str().contains('_') || name == "proxy" || name == TRANSFER_ENCODING {
         return None;
     }
     Some(format!("HTTP_{}", name.as_str().to_ascii_uppercase().replace('-', "_")))

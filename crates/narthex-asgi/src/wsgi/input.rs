@@ -12,7 +12,7 @@ use pyo3::types::{PyBytes, PyList};
 
 use crate::error::disconnected;
 use crate::exchange::Exchange;
-use crate::receive::{PIECE, Received, Refused, next};
+use crate::receive::{Received, Refused, next};
 
 /// The body's file. It ends where the body does, so that a body without a declared length can be read too.
 #[pyclass(frozen, module = "narthex._native")]
@@ -32,22 +32,6 @@ struct Held {
 impl Input {
     pub(super) fn new(exchange: Arc<Exchange>, max_body: Option<u64>) -> Self {
         Self { exchange, max_body, held: Mutex::default() }
-    }
-
-    /// The body's length where its request has not told it, if it is not long: what arrives first of a long one is waited for,
-    /// no more.
-    ///
-    /// The environment has to have it (RFC 3875 4.1.2), and Django takes a body without for none.
-    pub(super) fn length(&self, py: Python<'_>) -> PyResult<Option<usize>> {
-        loop {
-            let held = self.held.lock();
-            let (length, ended) = (held.bytes.len(), held.ended);
-            drop(held);
-            if ended || length >= PIECE {
-                return Ok(ended.then_some(length));
-            }
-            self.fetch(py)?;
-        }
     }
 
     /// Waits for more until `enough` says how many of the bytes are asked for, or all have come; takes them.
@@ -100,6 +84,8 @@ impl Input {
     fn line<'py>(&self, py: Python<'py>, most: usize) -> PyResult<Bound<'py, PyBytes>> {
         let mut searched = 0;
         self.take(py, |held| {
+            // Another thread that reads the same body may have taken what was searched.
+            searched = searched.min(held.len());
             let end = memchr(b'\n', &held[searched..]).map(|at| searched + at + 1);
             searched = held.len();
             end.or_else(|| (held.len() >= most).then_some(most)).map(|end| end.min(most))

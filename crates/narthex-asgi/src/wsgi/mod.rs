@@ -10,7 +10,7 @@ mod start_response;
 
 use pyo3::prelude::*;
 
-pub(crate) use self::call::call;
+pub(crate) use self::call::Call;
 use self::environ::EnvironTemplate;
 
 /// A WSGI application and what is the same in all its calls.

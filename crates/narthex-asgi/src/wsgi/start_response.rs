@@ -35,6 +35,23 @@ impl StartResponse {
         Self { exchange, method, started: Mutex::new(Started::No) }
     }
 
+    /// Whether there may be a head, or another one, now.
+    fn may_start(&self, exc_info: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        let (begun, sent) = match *self.started.lock() {
+            Started::No => (false, false),
+            Started::Head(_) => (true, false),
+            Started::Sent => (true, true),
+        };
+        match exc_info {
+            None if begun => {
+                Err(PyRuntimeError::new_err("start_response() was called before, so it needs exc_info now"))
+            }
+            // Too late for another head: the response is cut off (PEP 3333, "Error Handling").
+            Some(exc_info) if sent => Err(PyErr::from_value(exc_info.get_item(1)?)),
+            _ => Ok(()),
+        }
+    }
+
     /// Sends a piece of the body, with the head if it is the first, and waits until there is room for the next.
     ///
     /// # Errors
@@ -61,7 +78,7 @@ impl StartResponse {
 
 #[pymethods]
 impl StartResponse {
-    #[pyo3(signature = (status, headers, exc_info = None, /))]
+    #[pyo3(signature = (status, headers, exc_info = None))]
     fn __call__<'py>(
         slf: &Bound<'py, Self>,
         status: &Bound<'py, PyAny>,
@@ -69,23 +86,9 @@ impl StartResponse {
         exc_info: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
-        let head = read(status, headers)?;
         let this = slf.get();
-        let mut started = this.started.lock();
-        match (&*started, exc_info) {
-            (Started::No, _) | (Started::Head(_), Some(_)) => *started = Started::Head(head),
-            (Started::Head(_) | Started::Sent, None) => {
-                return Err(PyRuntimeError::new_err(
-                    "start_response() was called before, so it needs exc_info now",
-                ));
-            }
-            (Started::Sent, Some(exc_info)) => {
-                drop(started);
-                // Too late for another head: the response is cut off (PEP 3333, "Error Handling").
-                return Err(PyErr::from_value(exc_info.get_item(1)?));
-            }
-        }
-        drop(started);
+        this.may_start(exc_info)?;
+        *this.started.lock() = Started::Head(read(status, headers)?);
         slf.getattr(intern!(py, "write"))
     }
 
