@@ -12,6 +12,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 TOOLS := .tools
 RESULTS := build/results
+# One at a time: targets that run beside each other (make --jobs) have the same environment to install into.
+PIP = flock $(VENV) $(BIN)/python -m pip install -q --disable-pip-version-check
 CARGO_DENY_VERSION := 0.20.2
 CARGO_FUZZ_VERSION := 0.13.2
 GRPCURL_VERSION := v1.9.3
@@ -44,7 +46,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.build: requirements/build.txt demo/requirements.txt | $(BIN)/python
-	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements/build.txt -r demo/requirements.txt
+	$(PIP) -r requirements/build.txt -r demo/requirements.txt
 	@touch $@
 
 # A file of it. While the registry cannot be reached it is not there, and is asked for by every build.
@@ -56,8 +58,8 @@ $(SWAGGER_UI): scripts/swagger_ui.py | $(BIN)/python
 $(VENV)/.wheel: $(VENV)/.build $(WHEEL_SOURCES) $(SWAGGER_UI)
 	rm -rf dist
 	$(BIN)/maturin build --release --locked --interpreter $(BIN)/python --out dist
-	$(BIN)/python -m pip install -q --disable-pip-version-check "$$(ls dist/narthex-*.whl)[grpc]"
-	$(BIN)/python -m pip install -q --disable-pip-version-check --force-reinstall --no-deps dist/narthex-*.whl
+	$(PIP) "$$(ls dist/narthex-*.whl)[grpc]"
+	$(PIP) --force-reinstall --no-deps dist/narthex-*.whl
 	@touch $@
 
 .PHONY: protos
@@ -115,7 +117,7 @@ test-pythons: ## Run the Python tests, and those of the crates that link Python,
 	$(PYTHON) scripts/pythons.py $(if $(SKIP_DEFAULT),--skip $(PYTHON)) $(if $(NEWEST),--newest) -- $(PARALLEL) $(ARGS)
 
 $(VENV)/.test: requirements/test.txt requirements/e2e.txt $(VENV)/.build
-	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements/test.txt -r requirements/e2e.txt
+	$(PIP) -r requirements/test.txt -r requirements/e2e.txt
 	@touch $@
 
 .PHONY: stress
@@ -124,7 +126,7 @@ stress: build $(VENV)/.stress ## Prove the runtime under load, in about five min
 	@$(BIN)/python -m stress $(SCENARIO) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
 $(VENV)/.stress: requirements/stress.txt $(VENV)/.test
-	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements/stress.txt
+	$(PIP) -r requirements/stress.txt
 	@touch $@
 
 .PHONY: browser
@@ -173,7 +175,7 @@ lint-python: build $(VENV)/.lint ## ruff, pyright, and the native module's stub 
 	cd $(VENV) && bin/python -m mypy.stubtest narthex._native
 
 $(VENV)/.lint: requirements/lint.txt $(VENV)/.test
-	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements/lint.txt
+	$(PIP) -r requirements/lint.txt
 	@touch $@
 
 $(TOOLS)/bin/cargo-deny:
