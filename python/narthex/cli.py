@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     standard_streams.open_missing()
     parser = _parser()
     given = vars(parser.parse_args(arguments))
-    command: Callable[[dict[str, object], list[Problem]], int] = given.pop("command")
+    command: Callable[[dict[str, object], settings.Found], int] = given.pop("command")
     known: dict[str, settings.Kind] = given.pop("known")
     try:
         return command(given, settings.fill(given, known, os.environ))
@@ -66,17 +66,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _INTERRUPTED
 
 
-def _serve(given: dict[str, object], problems: list[Problem]) -> int:
-    options, problems = config.parse(given, problems)
+def _serve(given: dict[str, object], found: settings.Found) -> int:
+    options, problems = config.parse(given, found)
     # Not at the top: help and version must not wait for the native half.
     from narthex import server
 
     return server.serve(options, problems)
 
 
-def _descriptors(given: dict[str, object], problems: list[Problem]) -> int:
+def _descriptors(given: dict[str, object], found: settings.Found) -> int:
     output = given.pop("output")
-    options, problems = config.parse(given, problems, complete=False)
+    options, problems = config.parse(given, found, complete=False)
     if output is None and sys.stdout.isatty():
         problems.append(Problem("output", "is binary and not for a terminal", "Redirect it, or use --output FILE."))
     _, collected = _collect(options, problems)
@@ -103,8 +103,8 @@ def _descriptors(given: dict[str, object], problems: list[Problem]) -> int:
     return 0
 
 
-def _routes(given: dict[str, object], problems: list[Problem]) -> int:
-    options, problems = config.parse(given, problems, complete=False)
+def _routes(given: dict[str, object], found: settings.Found) -> int:
+    options, problems = config.parse(given, found, complete=False)
     services, collected = _collect(options, problems)
 
     from narthex import _native
@@ -118,8 +118,8 @@ def _routes(given: dict[str, object], problems: list[Problem]) -> int:
     return 0
 
 
-def _openapi(given: dict[str, object], problems: list[Problem]) -> int:
-    options, problems = config.parse(given, problems, complete=False)
+def _openapi(given: dict[str, object], found: settings.Found) -> int:
+    options, problems = config.parse(given, found, complete=False)
     services, collected = _collect(options, problems)
 
     from narthex import _native
@@ -177,7 +177,8 @@ class _Command(argparse.ArgumentParser):
         """What the first of them that is like an option may have been meant to be."""
         for option in (argument.partition("=")[0] for argument in unknown if argument.startswith("-")):
             close = difflib.get_close_matches(option, self._option_string_actions, n=1)
-            meant = _ELSEWHERE.get(option) or next(iter(close), None)
+            elsewhere = _ELSEWHERE.get(option, "")
+            meant = elsewhere if elsewhere.partition(" ")[0] in self._option_string_actions else next(iter(close), None)
             if meant is not None:
                 return f"; did you mean {meant}?"
         return ""
@@ -290,7 +291,9 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
         help="put this folder on the import path, before the working folder [default: .]",
     )
     what.add_argument(
-        "--factory", action="store_true", default=None, help="APP is a function without arguments that returns the application"
+        "--factory",
+        action=argparse.BooleanOptionalAction,
+        help="APP is a function without arguments that returns the application",
     )
     what.add_argument(
         "--interface",
@@ -380,8 +383,7 @@ def _add_translation(parser: argparse.ArgumentParser) -> None:
     )
     translation.add_argument(
         "--http-over-grpc",
-        action="store_true",
-        default=None,
+        action=argparse.BooleanOptionalAction,
         help="let trusted peers call the application through narthex.asgi.v1.AsgiService; responses are held whole, "
         "at most 64MiB each",
     )

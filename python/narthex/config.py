@@ -21,6 +21,7 @@ from narthex.described import Described
 from narthex.exceptions import BadValueError, Problem
 from narthex.openapi import OpenApi
 from narthex.quantity import parse_duration, parse_size
+from narthex.settings import Found, spelling
 from narthex.transcoding import Transcoding
 from narthex.upstream import Upstreams
 
@@ -126,13 +127,14 @@ class Options:
     config: Config = field(default_factory=Config)
 
 
-def parse(given: Mapping[str, Any], found: Sequence[Problem] = (), *, complete: bool = True) -> tuple[Options, list[Problem]]:
+def parse(given: Mapping[str, Any], found: Found | None = None, *, complete: bool = True) -> tuple[Options, list[Problem]]:
     """Reads the options' texts, as ``argparse`` gives them; an option that is missing or None has its default.
 
     Where a value is bad the default stands in for it, so that the checks that follow can go on and report theirs too; those
-    that were ``found`` before come first. ``complete`` says that the options must also make sense together, as what is served.
+    that were ``found`` with settings come first. ``complete`` says that the options must also make sense together, as what is served.
     """
-    reader = _Reader(given, found)
+    found = found or Found()
+    reader = _Reader(given)
     options = Options(
         app=given.get("app"),
         grpc=tuple(given.get("grpc") or ()),
@@ -148,7 +150,7 @@ def parse(given: Mapping[str, Any], found: Sequence[Problem] = (), *, complete: 
         reader.problems.append(Problem("--loop uvloop", "uvloop is not installed", "Install it, or choose --loop asyncio."))
     if complete:
         _check_together(options, given, reader.problems)
-    return options, reader.problems
+    return options, [*found.problems, *map(found.traced, reader.problems)]
 
 
 def _config(reader: "_Reader") -> Config:
@@ -195,9 +197,9 @@ def _config(reader: "_Reader") -> Config:
 class _Reader:
     """Reads one option after the other and keeps what was wrong with them."""
 
-    def __init__(self, given: Mapping[str, Any], found: Sequence[Problem]) -> None:
+    def __init__(self, given: Mapping[str, Any]) -> None:
         self.given = given
-        self.problems = list(found)
+        self.problems: list[Problem] = []
 
     def one(self, name: str, parse: Callable[[str], _T], default: _T) -> _T:
         text = self.given.get(name)
@@ -211,12 +213,8 @@ class _Reader:
         try:
             return parse(text)
         except BadValueError as error:
-            self.problems.append(Problem(f"{_spelling(name)} {text or repr(text)}", error.what, error.hint))
+            self.problems.append(Problem(f"{spelling(name)} {text or repr(text)}", error.what, error.hint))
             return default
-
-
-def _spelling(name: str) -> str:
-    return "--" + name.replace("_", "-")
 
 
 def _flag(given: Mapping[str, Any], name: str, default: bool) -> bool:
@@ -295,7 +293,8 @@ def _grpc_message_size(text: str) -> int:
 
 
 def _threads(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 0 < int(text) <= _MAX_THREADS):
+    digits = text.isascii() and text.isdigit() and len(text) <= len(str(_MAX_THREADS))
+    if not (digits and 0 < int(text) <= _MAX_THREADS):
         raise BadValueError("is not a number of threads", f"Give a number from 1 to {_MAX_THREADS}.")
     return int(text)
 
@@ -339,15 +338,15 @@ def _check_together(options: Options, given: Mapping[str, Any], problems: list[P
         hint = "Name the application that the calls are for, or leave the option out."
         problems.append(Problem("--http-over-grpc", "there is no APP to serve", hint))
     for option in ("descriptor_set", "proto"):
-        if given.get(option) is not None and not options.config.upstreams.targets and not options.grpc:
+        if given.get(option) and not options.config.upstreams.targets and not options.grpc:
             hint = "Add --grpc MODULE:CALLABLE or --upstream http://HOST:PORT, which have the services that it describes."
-            problems.append(Problem(_spelling(option), "has no effect alone", hint))
+            problems.append(Problem(spelling(option), "has no effect alone", hint))
     for option in ("openapi_base", "openapi_own_paths"):
         if given.get(option) and given.get("openapi") is None:
-            problems.append(Problem(_spelling(option), "has no effect alone", "Add --openapi PATH."))
+            problems.append(Problem(spelling(option), "has no effect alone", "Add --openapi PATH."))
     for option in ("tls_key", "tls_client_ca"):
         if given.get(option) is not None and options.config.tls_cert is None:
-            problems.append(Problem(_spelling(option), "has no effect without a certificate", "Add --tls-cert FILE."))
+            problems.append(Problem(spelling(option), "has no effect without a certificate", "Add --tls-cert FILE."))
     if given.get("tls_client_auth") is not None and options.config.tls_client_ca is None:
         hint = "Add --tls-client-ca FILE: without authorities no client is asked."
         problems.append(Problem("--tls-client-auth", "has no effect without authorities", hint))

@@ -105,7 +105,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--openapi-own-paths",
-        action="store_true",
-        default=None,
+        action=argparse.BooleanOptionalAction,
         help="describe POST /pkg.Service/Method of every method as well",
     )

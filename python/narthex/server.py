@@ -145,7 +145,7 @@ def _prepare(options: Options, loop: asyncio.AbstractEventLoop, loaded: Loaded, 
         interceptors=registrar.interceptors,
         wsgi=loaded.wsgi,
     )
-    found = [*problems, *loaded.problems, *_interpreter_problems()]
+    found = [*problems, *loaded.problems, *_interpreter_problems(), *_wsgi_problems(options, loaded)]
     found += [Problem(where, what, hint) for where, what, hint in server.prepare()]
     if found:
         server.close()
@@ -155,6 +155,13 @@ def _prepare(options: Options, loop: asyncio.AbstractEventLoop, loaded: Loaded, 
     for service in server.undescribed():
         LOGGER.warning(_without_descriptor(service))
     return server
+
+
+def _wsgi_problems(options: Options, loaded: Loaded) -> list[Problem]:
+    if not loaded.wsgi or options.config.application_close_timeout is None:
+        return []
+    hint = "Leave it out: a thread cannot be cancelled. A WSGI application learns by what it writes that its client has left."
+    return [Problem("--application-close-timeout", "is for ASGI applications, and APP is WSGI", hint)]
 
 
 def _interpreter_problems() -> list[Problem]:

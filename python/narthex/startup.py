@@ -13,6 +13,7 @@ from narthex import importer
 from narthex.config import Options
 from narthex.exceptions import Problem, StartupError, user_frames, user_place, user_traceback
 from narthex.grpc.registrar import Registrar, RegistrationError
+from narthex.logs import LOGGER
 
 _ARGUMENTS: Final = {"asgi": 3, "wsgi": 2}
 _CALLED_WITH: Final = {"asgi": "scope, receive and send", "wsgi": "environ and start_response"}
@@ -68,7 +69,7 @@ def _application(target: str, interface: str, *, factory: bool) -> tuple[Any, st
 
 
 def _interface(app: Any, interface: str, where: str) -> str:
-    """``asgi`` or ``wsgi``; what can be called as either, or does not tell, is ASGI unless the user has said something else."""
+    """``asgi`` or ``wsgi``; what does not tell is ASGI unless the user has said something else."""
     expected = _CALLED_WITH.get(interface) or f"{_CALLED_WITH['asgi']} (ASGI), or {_CALLED_WITH['wsgi']} (WSGI)"
     hint = f"Name an object that is called with {expected}."
     if not callable(app):
@@ -78,9 +79,11 @@ def _interface(app: Any, interface: str, where: str) -> str:
         signature = inspect.signature(app)
     except (TypeError, ValueError):
         return candidates[0]
-    for candidate in candidates:
-        if _takes(signature, _ARGUMENTS[candidate]):
-            return candidate
+    fitting = [candidate for candidate in candidates if _takes(signature, _ARGUMENTS[candidate])]
+    if len(fitting) > 1:
+        return _told_by_name(app, signature, where)
+    if fitting:
+        return fitting[0]
     if _takes(signature, 0):
         hint = "If it makes the application, add --factory. If it is a class, name an instance of it."
     elif _takes(signature, 1):
@@ -89,6 +92,18 @@ def _interface(app: Any, interface: str, where: str) -> str:
         hint += " Without --interface it is told by the arguments."
     counts = " or ".join({2: "two", 3: "three"}[_ARGUMENTS[candidate]] for candidate in candidates)
     raise _problem(where, f"is no application: it cannot be called with {counts} arguments {signature}", hint)
+
+
+def _told_by_name(app: Any, signature: inspect.Signature, where: str) -> str:
+    """Tells by more than the number of its arguments what can be called as ASGI and as WSGI has it."""
+    if inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(type(app).__call__):
+        return "asgi"
+    first = next(iter(signature.parameters), "")
+    if first in ("environ", "env"):
+        return "wsgi"
+    if first != "scope":
+        LOGGER.info("%s can be called as ASGI and as WSGI has it, and is taken for ASGI; --interface wsgi says otherwise", where)
+    return "asgi"
 
 
 def _takes(signature: inspect.Signature, count: int) -> bool:

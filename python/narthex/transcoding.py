@@ -146,7 +146,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         ("--json-whitespace", "write answers on several lines, indented"),
         ("--json-any-case-enums", "find DARK_RED for dark_red and dark-red in bodies, paths and queries"),
     ):
-        group.add_argument(name, action="store_true", default=None, help=text)
+        group.add_argument(name, action=argparse.BooleanOptionalAction, help=text)
     group.add_argument(
         "--json-ignore-unknown",
         action=argparse.BooleanOptionalAction,

@@ -76,6 +76,18 @@ def test_a_misspelt_option(narthex, argument, meant):
     assert ended.stderr.splitlines()[-1].endswith(f"unrecognized arguments: {argument}; did you mean {meant}?")
 
 
+def test_only_what_the_command_has_is_suggested(narthex):
+    ended = narthex("routes", "plain:app", "--port=80")
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines()[-1].endswith("unrecognized arguments: --port=80")
+
+
+def test_a_limit_that_threads_cannot_have(narthex):
+    ended = narthex("serve", "wsgi_kitchen:app", "--application-close-timeout", "3")
+    assert ended.returncode == 2
+    assert "--application-close-timeout: is for ASGI applications" in ended.stderr
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -6,8 +6,8 @@ from narthex import cli, settings
 
 def filled(arguments, environment=()):
     given = vars(cli._parser().parse_args(list(arguments)))
-    problems = settings.fill(given, given.pop("known"), dict(environment))
-    return given, [(problem.where, problem.what, problem.hint) for problem in problems]
+    found = settings.fill(given, given.pop("known"), dict(environment))
+    return given, [(problem.where, problem.what, problem.hint) for problem in found.problems]
 
 
 @pytest.fixture
@@ -62,6 +62,19 @@ def test_the_environment():
     assert (given["factory"], given["reflection"]) == (True, False)
 
 
+def test_an_empty_variable_is_none():
+    given, problems = filled(["serve"], {"NARTHEX_UDS": "", "NARTHEX_FACTORY": " ", "NARTHEX_PROTO": ""})
+    assert problems == []
+    assert (given["uds"], given["factory"], given["proto"]) == (None, None, None)
+
+
+def test_the_command_line_takes_flags_back(file):
+    path = file("factory = true\nhttp-over-grpc = true\njson-whitespace = true\n")
+    given, problems = filled(["serve", "--config", path, "--no-factory", "--no-http-over-grpc", "--no-json-whitespace"])
+    assert problems == []
+    assert (given["factory"], given["http_over_grpc"], given["json_whitespace"]) == (False, False, False)
+
+
 def test_a_command_takes_what_it_has_a_place_for(file):
     given, problems = filled(["routes", "--config", file('app = "a:b"\nbind = ["127.0.0.1:1"]\n')])
     assert problems == []
@@ -77,6 +90,8 @@ def test_a_command_takes_what_it_has_a_place_for(file):
         ("[server]\nbind = 1", "server", "is no option", "narthex serve --help"),
         ('access-log = "no"', "access-log", "is neither true nor false", "without quotes"),
         ("loop = true", "loop", "is neither text nor a number", "quotes"),
+        ('uds = ["a"]', "uds", "is a list", "one value"),
+        ("body-timeout = 1\nbody_timeout = 2", "body_timeout", "is given twice", "Leave one"),
         ("bind = [1, []]", "bind", "is neither text nor a number", "quotes"),
         ('config = "other.toml"', "config", "is no option", "Did you mean"),
     ],
@@ -97,7 +112,8 @@ def test_all_problems_are_told_together(narthex, file):
     path = file('log-level = "loud"\nbinds = []\n')
     ended = narthex("serve", "plain:nothing", "--config", path, env={"NARTHEX_LOOP": "trio"})
     assert ended.returncode == 2
-    for text in ("binds", "Did you mean bind?", "--log-level loud", "--loop trio", "plain:nothing"):
+    # Each by the place where it stands.
+    for text in ("binds", "Did you mean bind?", f"{path}: log-level loud", "NARTHEX_LOOP trio", "plain:nothing"):
         assert text in ended.stderr
     assert "Traceback" not in ended.stderr
 

@@ -9,7 +9,7 @@ from narthex.config import Config, parse
 
 def given(*arguments):
     given = vars(cli._parser().parse_args(["serve", *arguments]))
-    assert settings.fill(given, given.pop("known"), {}) == []
+    assert settings.fill(given, given.pop("known"), {}) == settings.Found()
     return given
 
 

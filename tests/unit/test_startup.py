@@ -37,6 +37,12 @@ class Wsgi:
 
 def either(*arguments): ...
 
+def either_wsgi(environ, start_response, extra=None): ...
+
+def either_asgi(scope, receive, send=None): ...
+
+async def either_coroutine(*arguments): ...
+
 def four(a, b, c, d): ...
 
 def asgi2(scope): ...
@@ -146,6 +152,9 @@ def test_factory(load):
         # An instance of it is what iterates over the response (PEP 3333).
         ("nxs_app:Wsgi", "auto", True),
         ("nxs_app:either", "auto", False),
+        ("nxs_app:either_wsgi", "auto", True),
+        ("nxs_app:either_asgi", "auto", False),
+        ("nxs_app:either_coroutine", "auto", False),
         ("nxs_app:either", "wsgi", True),
     ],
 )
