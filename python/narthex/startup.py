@@ -102,7 +102,7 @@ def _told_by_name(app: Any, signature: inspect.Signature, where: str) -> str:
     if first in ("environ", "env"):
         return "wsgi"
     if first != "scope":
-        LOGGER.info("%s can be called as ASGI and as WSGI has it, and is taken for ASGI; --interface wsgi says otherwise", where)
+        LOGGER.info("%s can be called as ASGI and as WSGI have it; it is taken for ASGI (--interface wsgi is otherwise)", where)
     return "asgi"
 
 
