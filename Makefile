@@ -27,8 +27,8 @@ RUST_ENV = PYO3_PYTHON="$(abspath $(BIN))/python" \
 
 WHEEL_SOURCES := Cargo.toml Cargo.lock pyproject.toml \
 	$(shell find crates python -type f -not -path '*/__pycache__/*' -not -path '*/tests/*' -not -name '*.so')
-# Most of a test is the start of a server. The tests of a file stay together, since they share servers.
-PARALLEL := --numprocesses=auto --dist=loadfile
+# Most of a test is waiting, so there are half as many again as processors. The tests of a file stay together, since they share servers.
+PARALLEL := --numprocesses=$(shell echo $$(($$(nproc) * 3 / 2))) --dist=loadfile
 PROTOS := $(shell find demo/proto -name '*.proto')
 BINDINGS := demo/shop/v1/shop_pb2_grpc.py
 

@@ -131,7 +131,7 @@ def parse(given: Mapping[str, Any], found: Found | None = None, *, complete: boo
     """Reads the options' texts, as ``argparse`` gives them; an option that is missing or None has its default.
 
     Where a value is bad the default stands in for it, so that the checks that follow can go on and report theirs too; those
-    that were ``found`` with settings come first. ``complete`` says that the options must make sense together, as what is served.
+    that were ``found`` with settings come first. ``complete``: the options must also make sense together, as what is served.
     """
     found = found or Found()
     reader = _Reader(given)
