@@ -2,12 +2,14 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use prost::Message as _;
 
 use crate::declared;
 use crate::error::PoolError;
+use crate::http_rule::{HttpRule, MethodOptions};
 use crate::pool::Pool;
 
 /// One `.proto` file of a set.
@@ -17,6 +19,8 @@ pub struct File {
     package: String,
     dependencies: Vec<String>,
     has_services: bool,
+    /// The google.api.http annotations of its methods, by their full names.
+    rules: Vec<(String, Arc<HttpRule>)>,
     /// What `buf build` says of it; protoc says nothing.
     is_import: Option<bool>,
     bytes: Bytes,
@@ -36,6 +40,10 @@ impl File {
     /// Its `google.protobuf.FileDescriptorProto`, exactly as it was given.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
+    }
+
+    pub(crate) fn rules(&self) -> &[(String, Arc<HttpRule>)] {
+        &self.rules
     }
 
     /// Whether another file has the same declarations in the same places, whatever comments either has: what one says of
@@ -94,15 +102,29 @@ pub(crate) fn split(set: &[u8]) -> Result<Vec<File>, PoolError> {
             ))
         })?;
         Ok(File {
+            has_services: !raw.service.is_empty(),
+            rules: rules(&raw.package, raw.service),
             name: raw.name,
             package: raw.package,
             dependencies: raw.dependency,
-            has_services: !raw.service.is_empty(),
             is_import: raw.buf.map(|buf| buf.is_import),
             bytes,
         })
     };
     set.file.into_iter().enumerate().map(file).collect()
+}
+
+fn rules(package: &str, services: Vec<RawService>) -> Vec<(String, Arc<HttpRule>)> {
+    let dot = if package.is_empty() { "" } else { "." };
+    let mut rules = Vec::new();
+    for service in services {
+        for method in service.method {
+            if let Some(rule) = method.options.and_then(|options| options.http) {
+                rules.push((format!("{package}{dot}{}.{}", service.name, method.name), Arc::new(rule)));
+            }
+        }
+    }
+    rules
 }
 
 /// Several descriptor sets as one; of files of the same name the first is taken, with the comments of another that declares the
@@ -145,11 +167,27 @@ struct RawFile {
     package: String,
     #[prost(string, repeated, tag = "3")]
     dependency: Vec<String>,
-    #[prost(bytes = "bytes", repeated, tag = "6")]
-    service: Vec<Bytes>,
+    #[prost(message, repeated, tag = "6")]
+    service: Vec<RawService>,
     /// `buf.alpha.image.v1.ImageFileExtension`.
     #[prost(message, optional, tag = "8042")]
     buf: Option<RawBuf>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct RawService {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(message, repeated, tag = "2")]
+    method: Vec<RawMethod>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct RawMethod {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(message, optional, tag = "4")]
+    options: Option<MethodOptions>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use prost::Message as _;
 use prost_reflect::DescriptorPool;
 
 use crate::builtin;
@@ -12,7 +11,7 @@ use crate::editions::{self, BeyondProto2};
 use crate::error::{PoolError, PoolProblem};
 use crate::files::{File, split};
 use crate::handle::{Message, Service};
-use crate::http_rule::{HttpRule, MethodOptions};
+use crate::http_rule::HttpRule;
 use crate::table::Tables;
 
 /// All descriptors a server knows; cheap to clone.
@@ -247,7 +246,7 @@ impl Build {
         let mut files = self.builtin;
         files.extend(self.own);
         files.retain(|name, _| added(name));
-        let rules = files.values().flat_map(rules).collect();
+        let rules = files.values().flat_map(File::rules).cloned().collect();
         let tables = Arc::new(Tables::new(&self.descriptors, &self.beyond));
         Pool { inner: Arc::new(Inner { descriptors: self.descriptors, tables, files, rules }) }
     }
@@ -255,45 +254,4 @@ impl Build {
 
 fn problem(file: &str, message: &str) -> PoolProblem {
     PoolProblem { file: file.to_owned(), message: message.to_owned() }
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct RawFile {
-    #[prost(string, tag = "2")]
-    package: String,
-    #[prost(message, repeated, tag = "6")]
-    service: Vec<RawService>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct RawService {
-    #[prost(string, tag = "1")]
-    name: String,
-    #[prost(message, repeated, tag = "2")]
-    method: Vec<RawMethod>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct RawMethod {
-    #[prost(string, tag = "1")]
-    name: String,
-    #[prost(message, optional, tag = "4")]
-    options: Option<MethodOptions>,
-}
-
-/// The google.api.http annotations of a file by the full name of their method.
-fn rules(file: &File) -> Vec<(String, Arc<HttpRule>)> {
-    // It was decoded when the set was split.
-    let raw = RawFile::decode(file.bytes().clone()).unwrap_or_default();
-    let mut rules = Vec::new();
-    for service in raw.service {
-        for method in service.method {
-            if let Some(rule) = method.options.and_then(|options| options.http) {
-                let dot = if raw.package.is_empty() { "" } else { "." };
-                let name = format!("{}{dot}{}.{}", raw.package, service.name, method.name);
-                rules.push((name, Arc::new(rule)));
-            }
-        }
-    }
-    rules
 }
