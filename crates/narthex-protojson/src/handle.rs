@@ -177,6 +177,23 @@ impl Field {
         self.table().shape == Shape::Map
     }
 
+    /// Whether [`text_to_wire`](crate::text_to_wire) can set it, of a list one element: scalars, and messages that may be one in JSON.
+    pub fn has_text_form(&self) -> bool {
+        match self.kind() {
+            Kind::Message(message) => matches!(
+                message.well_known(),
+                Some(
+                    WellKnown::Timestamp
+                        | WellKnown::Duration
+                        | WellKnown::FieldMask
+                        | WellKnown::Wrapper
+                        | WellKnown::Value
+                )
+            ),
+            _ => true,
+        }
+    }
+
     /// The message type that has this field.
     pub fn parent(&self) -> Message {
         self.parent.clone()

@@ -1,6 +1,6 @@
 //! Dotted names (`book.author.name`) to the fields they mean.
 
-use narthex_protojson::{Field, Kind, MAX_DEPTH, Message, WellKnown};
+use narthex_protojson::{Field, Kind, MAX_DEPTH, Message};
 
 /// Why a field path leads nowhere.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,21 +39,4 @@ pub(crate) fn resolve<'n>(
 /// Whether a name leads further than messages may nest. A message may be recursive, and a name in a form as long as a body.
 pub(crate) fn is_too_deep(name: &str) -> bool {
     name.bytes().filter(|byte| *byte == b'.').count() > MAX_DEPTH
-}
-
-/// Whether a value of the field can be given as text, apart from being repeated.
-pub(crate) fn has_text_form(field: &Field) -> bool {
-    match field.kind() {
-        Kind::Message(message) => matches!(
-            message.well_known(),
-            Some(
-                WellKnown::Timestamp
-                    | WellKnown::Duration
-                    | WellKnown::FieldMask
-                    | WellKnown::Wrapper
-                    | WellKnown::Value
-            )
-        ),
-        _ => true,
-    }
 }

@@ -71,7 +71,7 @@ fn reading(route: &Route, headers: &HeaderMap) -> Result<Reading, Rejection> {
             Some(Reading::Form | Reading::Json) => Some(Reading::Json),
             _ => None,
         }
-    } else if is(b"multipart/form-data") && is_message(&route.body) {
+    } else if is(b"multipart/form-data") && route.body.form().is_some() {
         Some(Reading::Multipart)
     } else {
         of_type(&route.body, kind)
@@ -97,21 +97,12 @@ fn of_type(body: &RequestBody, kind: &[u8]) -> Option<Reading> {
     if kind.is_empty() || type_is_json(kind) {
         Some(Reading::Json)
     } else if kind.eq_ignore_ascii_case(b"application/x-www-form-urlencoded") {
-        Some(if is_message(body) { Reading::Form } else { Reading::Json })
+        Some(if body.form().is_some() { Reading::Form } else { Reading::Json })
     } else if is_bytes {
         Some(Reading::Bytes)
     } else {
         let is_text = kind.get(..5).is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/"));
         is_text.then_some(Reading::Json)
-    }
-}
-
-/// Whether the body is one message with fields of its own, as a form has them.
-fn is_message(body: &RequestBody) -> bool {
-    match body {
-        RequestBody::None | RequestBody::Raw | RequestBody::RawField(_) => false,
-        RequestBody::Whole(message) => message.well_known().is_none(),
-        RequestBody::Field(BodyField { field, .. }) => crate::bind::plain_message(field).is_some(),
     }
 }
 

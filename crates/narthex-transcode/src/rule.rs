@@ -3,6 +3,7 @@
 use http::Method as HttpMethod;
 use narthex_protojson::{Field, HttpRule, Kind, Message, Method};
 
+use crate::bind::plain_message;
 use crate::error::SchemaProblem;
 use crate::field_path;
 use crate::template::{Dialect, Segment, Template};
@@ -60,6 +61,17 @@ pub enum RequestBody {
     Raw,
     /// The field is a google.api.HttpBody.
     RawField(BodyField),
+}
+
+impl RequestBody {
+    /// The message whose fields a form sets, if a body of that kind is taken.
+    pub fn form(&self) -> Option<Message> {
+        match self {
+            Self::None | Self::Raw | Self::RawField(_) => None,
+            Self::Whole(message) => message.well_known().is_none().then(|| message.clone()),
+            Self::Field(BodyField { field, .. }) => plain_message(field),
+        }
+    }
 }
 
 /// The field that a body is.
@@ -184,7 +196,7 @@ fn captures(
             if last.is_list() || last.is_map() {
                 let message = format!("the path variable {{{name}}} is repeated");
                 problems.push(problem(place, &message, "bind a field that holds one value"));
-            } else if !field_path::has_text_form(last) {
+            } else if !last.has_text_form() {
                 let message = format!("the path variable {{{name}}} is a message");
                 problems.push(problem(place, &message, "bind one of its fields, as in {book.id}"));
             }
