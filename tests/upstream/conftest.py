@@ -33,10 +33,23 @@ class Upstream:
     sent: int = 0
     """Messages of ``Down`` that the server has taken."""
     reflecting: reflection.ReflectionServicer | None = None
+    server: grpc.Server | None = None
 
     def tell(self, *services):
         """Has its reflection tell of these services from now on."""
         self.reflecting._service_names = services
+
+    def before_it_tells(self, do):
+        """Has this done while its reflection is asked for the names of services."""
+
+        class Names(tuple):
+            __slots__ = ()
+
+            def __iter__(self):
+                do()
+                return super().__iter__()
+
+        self.reflecting._service_names = Names(self.reflecting._service_names)
 
     def see(self, context):
         self.metadata = dict(context.invocation_metadata())
@@ -118,8 +131,8 @@ def start_upstream(web_pb2):
     def start(
         address="127.0.0.1:0", *, credentials=None, with_reflection=True, services=("web.v1.Echo", "web.v1.Other"), **options
     ):
-        seen = Upstream()
         server = grpc.server(ThreadPoolExecutor(16), options=[("grpc.so_reuseport", 0)], **options)
+        seen = Upstream(server=server)
         echo, other = _servicer(web_pb2, web_pb2_grpc, seen)
         web_pb2_grpc.add_EchoServicer_to_server(echo, server)
         web_pb2_grpc.add_OtherServicer_to_server(other, server)

@@ -1,5 +1,6 @@
 """Upstreams that are not there, come later, go, or have no reflection; and options that cannot be."""
 
+import contextlib
 import socket
 import time
 from pathlib import Path
@@ -75,6 +76,29 @@ def test_an_upstream_that_is_updated(serve, start_upstream, free_port):
 
             # Its first call connects to it, and what it is now is asked.
             until(lambda: answer().status_code == 200, "it is reached again")
+            server.wait_for("has the services web.v1.Echo, web.v1.Other", timeout=PATIENCE)
+            assert client.post("/web.v1.Echo/Unary", json={"text": "a"}).json() == {"text": "a"}
+
+
+def test_an_upstream_that_is_updated_while_it_is_asked(serve, start_upstream, free_port):
+    """One server tells the names, and the next the files: what that has beyond the names is asked for again."""
+    address = f"127.0.0.1:{free_port}"
+    with contextlib.ExitStack() as later, start_upstream(address, services=["web.v1.Other"]) as upstream:
+
+        def is_replaced():
+            try:
+                later.enter_context(start_upstream(address))
+            except RuntimeError:
+                return False
+            return True
+
+        def leave():
+            # It takes no calls any more; the one that asks is answered.
+            upstream.server.stop(PATIENCE)
+            until(is_replaced, "the address is free again")
+
+        upstream.before_it_tells(leave)
+        with serve("--upstream", f"http://{address}") as server, server.client() as client:
             server.wait_for("has the services web.v1.Echo, web.v1.Other", timeout=PATIENCE)
             assert client.post("/web.v1.Echo/Unary", json={"text": "a"}).json() == {"text": "a"}
 

@@ -132,10 +132,12 @@ impl Discovery {
             let asked = Instant::now();
             let told = self.ask(reactor, index, first.is_some()).await;
             first = None;
-            if told == Some(News::Changed) {
+            if let Some((News::Changed, _)) = told {
                 doubt = DOUBT;
             }
-            if told.is_some() && self.upstreams[index].changed().await == Change::Doubted {
+            if let Some((_, connection)) = told
+                && self.changed(index, connection).await == Change::Doubted
+            {
                 reactor.sleep(doubt.saturating_sub(asked.elapsed())).await;
                 doubt = (doubt * 2).min(DOUBT_MAX);
                 continue;
@@ -148,18 +150,37 @@ impl Discovery {
         }
     }
 
-    /// Asks one upstream once; `None` if it has to be asked again.
-    async fn ask(&self, reactor: &Reactor, index: usize, is_first: bool) -> Option<News> {
+    /// Ready when what answers may be another server than the one that was asked, the number of whose connection is given.
+    async fn changed(&self, index: usize, connection: u64) -> Change {
+        let upstream = &self.upstreams[index];
+        // Before the number is looked at: a change in between is heard of, too.
+        let changed = upstream.changed();
+        if upstream.reconnections() == connection {
+            changed.await
+        } else {
+            // Some was told by one server and some by the next. With the pause of a doubt: there are upstreams that end each
+            // connection after a call.
+            Change::Doubted
+        }
+    }
+
+    /// Asks one upstream once, and gives the number of the connection that it was asked on; `None` if it has to be asked again.
+    async fn ask(&self, reactor: &Reactor, index: usize, is_first: bool) -> Option<(News, u64)> {
         let upstream = self.upstreams[index].clone();
         let address = upstream.address().clone();
-        let asked = reactor.within(ATTEMPT, discover(upstream)).await;
+        let asking = async {
+            // First, so that the connection that is made for this is not taken for another server's.
+            let connection = upstream.connected().await?;
+            Ok::<_, Status>((connection, discover(upstream).await))
+        };
+        let asked = reactor.within(ATTEMPT, asking).await;
         match asked.unwrap_or_else(|| Err(Status::deadline_exceeded("it did not answer in time"))) {
-            Ok(discovered) => Some(self.learn(index, discovered)),
-            Err(status) if status.code() == Code::Unimplemented => {
+            Ok((connection, Ok(discovered))) => Some((self.learn(index, discovered), connection)),
+            Ok((connection, Err(status))) if status.code() == Code::Unimplemented => {
                 self.hear_nothing(index);
-                Some(News::None)
+                Some((News::None, connection))
             }
-            Err(status) => {
+            Ok((_, Err(status))) | Err(status) => {
                 if is_first {
                     tracing::warn!(
                         "the upstream {address} does not tell its descriptors: {}; until it does, which it is asked for \

@@ -31,6 +31,8 @@ pub(crate) struct Pool {
 #[derive(Default)]
 struct State {
     connections: Vec<Arc<Connection>>,
+    /// How often there was a connection where there was none.
+    reconnections: u64,
     /// Ready when the attempt that is under way has ended.
     attempt: Option<Shared<Receiver<()>>>,
     backoff: Backoff,
@@ -85,6 +87,11 @@ impl Pool {
                 }
             }
         }
+    }
+
+    /// How often there was a connection where there was none.
+    pub(crate) fn reconnections(&self) -> u64 {
+        self.state.lock().reconnections
     }
 
     /// Ready at the next change.
@@ -158,6 +165,7 @@ impl Pool {
                 state.backoff.connected();
                 state.forget_ended();
                 is_new = state.connections.is_empty();
+                state.reconnections += u64::from(is_new);
                 state.connections.push(Arc::new(connection));
             }
             Err(error) => {

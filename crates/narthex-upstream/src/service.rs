@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use http::{Request, Response};
 use narthex_reactor::Reactor;
-use narthex_wire::{Answered, Body};
+use narthex_wire::{Answered, Body, Status};
 use tower_service::Service;
 
 use crate::address::Address;
@@ -43,6 +43,22 @@ impl Upstream {
     /// answer of `UNIMPLEMENTED`.
     pub fn changed(&self) -> impl Future<Output = Change> + use<> {
         self.pool.changed()
+    }
+
+    /// Sees to it that there is a connection, so that none has to be made for the next call; gives [`Self::reconnections`].
+    ///
+    /// # Errors
+    ///
+    /// What a call ends with that finds no connection.
+    pub async fn connected(&self) -> Result<u64, Status> {
+        self.pool.slot().await?;
+        Ok(self.reconnections())
+    }
+
+    /// How often there was a connection where there was none. Calls between two equal numbers were answered by one server, as far
+    /// as connections tell.
+    pub fn reconnections(&self) -> u64 {
+        self.pool.reconnections()
     }
 
     /// Says that it may have services that nobody has heard of.

@@ -185,6 +185,28 @@ fn who_waits_hears_of_a_connection_where_there_was_none() {
 }
 
 #[test]
+fn calls_of_one_connection_have_one_number() {
+    run(|reactor| async move {
+        let peer = Peer::start(&reactor);
+        let upstream = upstream(&reactor, &peer.address, Options::default());
+        assert_eq!(upstream.reconnections(), 0);
+        assert_eq!(upstream.connected().await.unwrap(), 1);
+        assert_serves(&upstream).await;
+        assert_eq!(upstream.connected().await.unwrap(), 1);
+        assert_eq!(peer.seen.connections.load(Ordering::Relaxed), 1, "the one that it saw to");
+        call(&upstream, "GoAway", b"bye").await;
+        assert_serves(&upstream).await;
+        assert_eq!((upstream.reconnections(), upstream.connected().await.unwrap()), (2, 2));
+
+        let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", gone.local_addr().unwrap());
+        drop(gone);
+        let nowhere = self::upstream(&reactor, &address, quick());
+        assert_eq!(nowhere.connected().await.unwrap_err().code(), Code::Unavailable);
+    });
+}
+
+#[test]
 fn who_waits_hears_of_a_method_that_is_not_known() {
     run(|reactor| async move {
         let peer = Peer::start(&reactor);
