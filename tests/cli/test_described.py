@@ -140,7 +140,13 @@ def test_imports_of_other_packages_are_not_asked_for(narthex, shop):
     described = describe_protos(shop, shop / "shop.binpb", "shop/v1/shop.proto")
     ended = narthex("routes", "--descriptor-set", str(described))
     assert services(ended) == {"shop.v1.Shop", "shop.v1.Stock"}
-    assert f"--descriptor-set {described}: the services of imports are left out: jobs.v1.Jobs;" in ended.stderr
+    left_out = f"--descriptor-set {described}: the services of imports are left out: jobs.v1.Jobs;"
+    assert f"INFO:     {left_out}" in ended.stderr
+    # An upstream for all services would be asked for it.
+    upstream = ("--upstream", "http://127.0.0.1:1", "--no-upstream-reflection")
+    ended = narthex("routes", "--descriptor-set", str(described), *upstream)
+    assert services(ended) == {"shop.v1.Shop", "shop.v1.Stock"}
+    assert f"WARNING:  {left_out}" in ended.stderr
     # Whoever names a service has asked for it.
     upstream = ("--upstream", "jobs.v1.Jobs=http://127.0.0.1:1", "--no-upstream-reflection")
     assert services(narthex("routes", "--descriptor-set", str(described), *upstream)) == {"jobs.v1.Jobs"}

@@ -116,19 +116,29 @@ impl Wanted<'_> {
         let (named, others): (Vec<_>, Vec<_>) =
             source.imported.iter().cloned().partition(|service| self.names(service));
         let others: Vec<String> = others.into_iter().filter(|service| self.has(service)).collect();
-        if !others.is_empty() {
-            tracing::info!(
-                "{}: the services of imports are left out: {}; --proto FILE and --upstream SERVICE=ADDRESS ask for one",
-                source.place,
-                others.join(", ")
-            );
+        // Calls of these would reach an upstream, so whoever sees the set may count on their JSON.
+        let is_missed = others.iter().any(|service| self.is_elsewhere(service));
+        let line = format!(
+            "{}: the services of imports are left out: {}; --proto FILE and --upstream SERVICE=ADDRESS ask for one",
+            source.place,
+            others.join(", ")
+        );
+        match others.len() {
+            0 => {}
+            _ if is_missed => tracing::warn!("{line}"),
+            _ => tracing::info!("{line}"),
         }
         named
     }
 
+    /// Whether an upstream is asked for it.
+    fn is_elsewhere(&self, service: &str) -> bool {
+        self.directory.find(&format!("/{service}/")).is_some()
+    }
+
     /// Whether a service that a file describes is to be had.
     fn has(&self, service: &str) -> bool {
-        let is_anywhere = || self.and_others || self.directory.find(&format!("/{service}/")).is_some();
+        let is_anywhere = || self.and_others || self.is_elsewhere(service);
         !OURS.contains(&service) && (self.names(service) || is_anywhere())
     }
 
