@@ -11,6 +11,7 @@
 mod base;
 mod comment;
 mod document;
+mod form;
 mod layer;
 mod names;
 mod operation;
@@ -18,6 +19,7 @@ mod parameter;
 mod path;
 mod resource;
 mod schema;
+mod text_fields;
 
 pub use base::{Base, BaseError};
 pub use document::document;

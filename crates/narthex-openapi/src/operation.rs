@@ -5,6 +5,7 @@ use narthex_transcode::{BodyField, Options, RequestBody, ResponseBody, Route, St
 use serde_json::{Map, Value, json};
 
 use crate::comment;
+use crate::form;
 use crate::parameter::{self, described};
 use crate::path::Path;
 use crate::schema::Schemas;
@@ -83,22 +84,21 @@ fn path_parameters(route: &Route, path: &Path, schemas: &mut Schemas<'_>) -> Vec
 }
 
 fn request_body(route: &Route, schemas: &mut Schemas<'_>) -> Option<Value> {
-    let (mut schema, forms, required) = match route.request_body() {
+    let (mut schema, required) = match route.request_body() {
         RequestBody::None => return None,
         RequestBody::Raw | RequestBody::RawField(_) => {
             return Some(json!({"description": "The bytes as they are.", "content": {"*/*": {}}}));
         }
         RequestBody::Whole(message) => {
-            let plain = message.well_known().is_none();
             let required = message.fields().any(|field| {
                 !is_captured(route, &field)
                     && schemas.declarations.behaves(field.full_name(), Behavior::Required)
             });
-            (whole(route, message, schemas), plain, required)
+            (whole(route, message, schemas), required)
         }
         RequestBody::Field(BodyField { field, .. }) => {
             let required = schemas.declarations.behaves(field.full_name(), Behavior::Required);
-            (schemas.field(field), is_plain(field), required)
+            (schemas.field(field), required)
         }
     };
     // It is the body's own, where the schema is that of a field.
@@ -117,13 +117,14 @@ fn request_body(route: &Route, schemas: &mut Schemas<'_>) -> Option<Value> {
             "multipart/mixed".to_owned(),
             json!({"schema": {"type": "string", "description": "A message a part."}}),
         );
+        let parts = "A message a part, in their order and whatever their names.";
+        content.insert(
+            "multipart/form-data".to_owned(),
+            json!({"schema": {"type": "object", "description": parts, "additionalProperties": schema}}),
+        );
     } else {
         content.insert("application/json".to_owned(), json!({"schema": schema}));
-        if forms {
-            for form in ["application/x-www-form-urlencoded", "multipart/form-data"] {
-                content.insert(form.to_owned(), json!({"schema": schema}));
-            }
-        }
+        form::forms(route, &schema, schemas, &mut content);
         if let RequestBody::Field(BodyField { field, .. }) = route.request_body()
             && matches!(field.kind(), Kind::Bytes)
             && !field.is_list()
@@ -155,12 +156,6 @@ fn whole(route: &Route, message: &Message, schemas: &mut Schemas<'_>) -> Value {
 
 fn is_captured(route: &Route, field: &Field) -> bool {
     route.captures().iter().any(|capture| capture.fields() == std::slice::from_ref(field))
-}
-
-/// Whether it is one message with fields of its own, which forms can set.
-fn is_plain(field: &Field) -> bool {
-    let single = !field.is_list() && !field.is_map();
-    single && matches!(field.kind(), Kind::Message(message) if message.well_known().is_none())
 }
 
 fn response(route: &Route, schemas: &mut Schemas<'_>) -> Value {

@@ -1,17 +1,11 @@
-//! The fields that a query may set.
+//! Parameters: the fields that a query may set, and what is said of any parameter.
 
-use narthex_protojson::{Behavior, Field, Kind, Message, WellKnown};
+use narthex_protojson::Field;
 use narthex_transcode::{BodyField, Capture, RequestBody, Route};
 use serde_json::{Value, json};
 
 use crate::schema::Schemas;
-
-/// How deep messages within messages are written out as parameters; the transcoder itself takes them to any depth.
-const MAX_DEPTH: usize = 4;
-
-/// How many fields of a route are looked at: there are as many as the fourth power of what a message has, and descriptors may come
-/// from elsewhere.
-const MAX_FIELDS: usize = 500;
+use crate::text_fields::{self, TextFields};
 
 /// The query parameters of a route.
 #[derive(Default)]
@@ -34,66 +28,21 @@ pub(crate) fn query(route: &Route, beside_body: bool, schemas: &mut Schemas<'_>)
     };
     let mut set: Vec<&[Field]> = route.captures().iter().map(Capture::fields).collect();
     set.extend(body.as_deref());
-    let mut walk = Walk { set, schemas, found: Query::default(), left: MAX_FIELDS };
-    walk.message(route.input(), &mut Vec::new());
-    walk.found
+    let TextFields { paths, is_cut } = TextFields::of(route.input(), &set, schemas);
+    let parameters = paths.iter().map(|path| by_query(path, schemas)).collect();
+    Query { parameters, is_cut }
 }
 
-struct Walk<'w, 'a> {
-    /// What is set otherwise.
-    set: Vec<&'w [Field]>,
-    schemas: &'w mut Schemas<'a>,
-    found: Query,
-    /// How many fields are looked at yet.
-    left: usize,
-}
-
-impl Walk<'_, '_> {
-    fn message(&mut self, message: &Message, path: &mut Vec<Field>) {
-        for field in message.fields() {
-            if self.left == 0 {
-                self.found.is_cut = true;
-                return;
-            }
-            self.left -= 1;
-            path.push(field.clone());
-            if !self.set.contains(&path.as_slice()) {
-                self.field(&field, path);
-            }
-            path.pop();
-        }
+/// The parameter that sets the field at the end of `path`.
+fn by_query(path: &[Field], schemas: &mut Schemas<'_>) -> Value {
+    let (name, required) = text_fields::named(path, schemas);
+    let parameter = json!({"name": name, "in": "query"});
+    let schema = path.last().map(|field| schemas.field(field)).unwrap_or_default();
+    let mut parameter = described(parameter, schema);
+    if required {
+        parameter["required"] = json!(true);
     }
-
-    fn field(&mut self, field: &Field, path: &mut Vec<Field>) {
-        match field.kind() {
-            _ if field.is_map() => {}
-            // Nobody reads it in a request.
-            _ if self.schemas.declarations.behaves(field.full_name(), Behavior::OutputOnly) => {}
-            Kind::Message(message) if !has_text(&message) => {
-                let recursive = path.iter().any(|above| above.parent() == message);
-                let fields = message.well_known().is_none() && !field.is_list() && !recursive;
-                if fields && path.len() < MAX_DEPTH {
-                    self.message(&message, path);
-                }
-            }
-            _ => {
-                let parameter = self.parameter(field, path);
-                self.found.parameters.push(parameter);
-            }
-        }
-    }
-
-    fn parameter(&mut self, field: &Field, path: &[Field]) -> Value {
-        let names: Vec<&str> = path.iter().map(|field| self.schemas.name(field)).collect();
-        let declared = self.schemas.declarations;
-        let required = path.iter().all(|field| declared.behaves(field.full_name(), Behavior::Required));
-        let parameter = json!({"name": names.join("."), "in": "query"});
-        let mut parameter = described(parameter, self.schemas.field(field));
-        if required {
-            parameter["required"] = json!(true);
-        }
-        parameter
-    }
+    parameter
 }
 
 /// A parameter with the schema of a field: what the declaration says of the field is the parameter's own.
@@ -110,18 +59,4 @@ pub(crate) fn described(mut parameter: Value, mut schema: Value) -> Value {
     }
     parameter["schema"] = schema;
     parameter
-}
-
-/// Whether a value can be given as text.
-fn has_text(message: &Message) -> bool {
-    matches!(
-        message.well_known(),
-        Some(
-            WellKnown::Timestamp
-                | WellKnown::Duration
-                | WellKnown::FieldMask
-                | WellKnown::Wrapper
-                | WellKnown::Value
-        )
-    )
 }

@@ -73,13 +73,22 @@ impl<'a> Schemas<'a> {
 
     /// A field with what its declaration says of it.
     pub(crate) fn field(&mut self, field: &Field) -> Value {
-        let mut schema = if field.is_map() {
-            let value = entry_value(field).map(|value| self.single(&value)).unwrap_or_default();
-            json!({"type": "object", "additionalProperties": value})
-        } else if field.is_list() {
-            json!({"type": "array", "items": self.single(field)})
+        let value = if field.is_map() {
+            entry_value(field).map(|value| self.single(&value)).unwrap_or_default()
         } else {
             self.single(field)
+        };
+        self.field_of(field, value)
+    }
+
+    /// The same, where the schema of one value is another one.
+    pub(crate) fn field_of(&self, field: &Field, value: Value) -> Value {
+        let mut schema = if field.is_map() {
+            json!({"type": "object", "additionalProperties": value})
+        } else if field.is_list() {
+            json!({"type": "array", "items": value})
+        } else {
+            value
         };
         let name = field.full_name();
         let is_fixed = self.declarations.behaves(name, Behavior::Immutable);

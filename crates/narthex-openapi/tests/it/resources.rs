@@ -1,7 +1,5 @@
 //! How resources are served.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::convert::Infallible;
 use std::sync::Arc;
 

@@ -1,7 +1,5 @@
 //! What the document says of a service that has some of everything.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::path::Path;
 
 use narthex_openapi::{Base, document};
@@ -9,9 +7,11 @@ use narthex_protojson::{Pool, WriteOptions};
 use narthex_transcode::{Options, RouteTable};
 use serde_json::{Value, json};
 
+use crate::made::{made, parameters};
+
 /// The service, with its comments, or without as generated Python code has it.
 fn pool(comments: bool) -> Pool {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
     let builtin = Path::new(env!("CARGO_MANIFEST_DIR")).join("../narthex-protojson/proto");
     let mut compiler = protox::Compiler::new([tests, builtin]).unwrap();
     compiler.include_source_info(comments).include_imports(true);
@@ -28,11 +28,6 @@ fn described(options: &Options, own_paths: bool, base: &str) -> Value {
 
 fn usual() -> Value {
     described(&Options::default(), false, "{}")
-}
-
-fn parameters(operation: &Value) -> Vec<(&str, &str)> {
-    let all = operation["parameters"].as_array().unwrap().iter();
-    all.map(|one| (one["in"].as_str().unwrap(), one["name"].as_str().unwrap())).collect()
 }
 
 #[test]
@@ -99,6 +94,8 @@ fn streams_are_described_by_media_type() {
     assert_eq!(event["properties"]["data"]["contentSchema"], book);
     let sent = &document["paths"]["/v1/books"]["post"]["requestBody"]["content"];
     assert_eq!(sent["application/json"]["schema"]["items"], book);
+    assert_eq!(sent["multipart/form-data"]["schema"]["additionalProperties"], book);
+    assert!(sent["multipart/mixed"].is_object());
 }
 
 #[test]
@@ -173,37 +170,6 @@ fn descriptors_without_comments_give_the_same_shapes() {
     assert_eq!(document["info"]["title"], "JSON API");
 }
 
-/// A file with this source, which imports only what every pool has.
-struct Source(String);
-
-impl protox::file::FileResolver for Source {
-    fn open_file(&self, name: &str) -> Result<protox::file::File, protox::Error> {
-        if name != "made.proto" {
-            return Err(protox::Error::file_not_found(name));
-        }
-        protox::file::File::from_source(name, &self.0)
-    }
-}
-
-/// The document of service `made.Made`, whose rest is `source`.
-fn made(source: &str) -> Value {
-    let head = r#"syntax = "proto3"; package made; import "google/api/annotations.proto";
-        import "google/api/field_behavior.proto"; import "google/api/resource.proto";"#;
-    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut resolver = protox::file::ChainFileResolver::new();
-    resolver.add(Source(format!("{head}\n{source}")));
-    for folder in ["narthex-protojson/proto", "narthex-protos/proto"] {
-        resolver.add(protox::file::IncludeFileResolver::new(crates.join(folder)));
-    }
-    resolver.add(protox::file::GoogleFileResolver::new());
-    let mut compiler = protox::Compiler::with_file_resolver(resolver);
-    compiler.include_imports(true).include_source_info(true).open_file("made.proto").unwrap();
-    let pool = Pool::from_file_descriptor_set(&compiler.encode_file_descriptor_set()).unwrap();
-    let table = RouteTable::build(&pool, &["made.Made".to_owned()]).unwrap();
-    let text = document(&pool, &table, &Options::default(), false, &Base::default());
-    serde_json::from_str(&text).unwrap()
-}
-
 #[test]
 fn what_may_be_in_a_query_is_told_within_bounds() {
     let message = |name: &str, of: &str| {
@@ -217,6 +183,24 @@ fn what_may_be_in_a_query_is_told_within_bounds() {
     let listed = get["parameters"].as_array().unwrap().len();
     assert!((100..=500).contains(&listed), "{listed}");
     assert!(get["description"].as_str().unwrap().contains("More fields"), "{}", get["description"]);
+}
+
+#[test]
+fn what_a_query_may_set_deeper_is_told_of() {
+    let described = |deepest: &str| {
+        let document = made(&format!(
+            r#"
+            message A {{ B b = 1; }} message B {{ C c = 1; }} message C {{ D d = 1; }}
+            message D {{ E e = 1; string s = 2; }} message E {{ {deepest} }}
+            service Made {{ rpc Get(A) returns (A) {{ option (google.api.http) = {{get: "/v1/it"}}; }} }}"#
+        ));
+        let get = &document["paths"]["/v1/it"]["get"];
+        assert_eq!(parameters(get), [("query", "b.c.d.s")]);
+        get.get("description").cloned()
+    };
+    let more = "More fields of the request may be given as query parameters than are listed here.";
+    assert_eq!(described("string t = 1;"), Some(json!(more)));
+    assert_eq!(described(""), None, "there is nothing deeper");
 }
 
 #[test]
