@@ -1,7 +1,7 @@
 //! All routes as one document.
 
 use narthex_protojson::Pool;
-use narthex_transcode::{Options, Route, RouteTable};
+use narthex_transcode::{Options, Route, RouteTable, Segment};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::{Map, Value, json};
 
@@ -29,13 +29,14 @@ pub fn document(pool: &Pool, routes: &RouteTable, options: &Options, own_paths: 
     let names = ResourceNames::new(&declarations);
     let mut schemas = Schemas::new(&declarations, options.write);
     let status = pool.message("google.rpc.Status").map(|status| schemas.message(&status)).unwrap_or_default();
-    let mut writer =
-        Writer { paths: Map::new(), names, shapes: FxHashMap::default(), ids: OperationIds::default() };
+    let routes = routes.routes().iter().filter(|route| own_paths || !route.is_auto());
+    let mut paths = Paths { names, shapes: FxHashMap::default() };
+    let routes: Vec<(&Route, Path)> = routes.map(|route| (route, paths.of(route))).collect();
+    let mut writer = Writer { paths: Map::new(), firsts: firsts(&routes), ids: OperationIds::default() };
     let mut services: Vec<&str> = Vec::new();
-    for route in routes.routes().iter().filter(|route| own_paths || !route.is_auto()) {
-        let path = writer.path(route);
-        let described = operation::operation(route, &path, options, &status, &mut schemas);
-        writer.insert(route, &path, &described);
+    for (route, path) in &routes {
+        let described = operation::operation(route, path, options, &status, &mut schemas);
+        writer.insert(route, path, &described);
         let (service, _) = operation::names(route);
         if !services.contains(&service) {
             services.push(service);
@@ -49,35 +50,68 @@ pub fn document(pool: &Pool, routes: &RouteTable, options: &Options, own_paths: 
     base.with(writer.paths, schemas.finish(), tags).to_string()
 }
 
-struct Writer {
-    paths: Map<String, Value>,
+/// The paths of routes.
+struct Paths {
     names: ResourceNames,
     /// The first path of each shape: the others have to have its names.
     shapes: FxHashMap<String, Path>,
-    ids: OperationIds,
 }
 
-impl Writer {
-    fn path(&mut self, route: &Route) -> Path {
+impl Paths {
+    fn of(&mut self, route: &Route) -> Path {
         let path = Path::of(route, &self.names);
         let first = self.shapes.entry(path.shape()).or_insert_with(|| path.clone());
         path.renamed(first)
     }
+}
 
+/// The methods that a route is described as.
+fn methods(route: &Route) -> Vec<&str> {
+    if route.http_method() == "*" { ANY.to_vec() } else { vec![route.http_method()] }
+}
+
+/// The route that a request goes to first, by path and HTTP method: the one with an operation there, wherever it is declared.
+fn firsts<'a>(routes: &[(&'a Route, Path)]) -> FxHashMap<(String, String), &'a Route> {
+    // As the transcoder looks them up: segment by segment `*` before `**`, and only then a method before all of them.
+    let rank = |route: &Route| {
+        let rests = route.template().segments.iter().map(|segment| *segment == Segment::Rest);
+        (rests.collect::<Vec<_>>(), route.http_method() == "*")
+    };
+    let mut firsts: FxHashMap<(String, String), &Route> = FxHashMap::default();
+    for (route, path) in routes {
+        for method in methods(route) {
+            let first = firsts.entry((path.to_string(), method.to_owned())).or_insert(*route);
+            if rank(route) < rank(first) {
+                *first = *route;
+            }
+        }
+    }
+    firsts
+}
+
+struct Writer<'a> {
+    paths: Map<String, Value>,
+    /// What has the operation of a path and an HTTP method.
+    firsts: FxHashMap<(String, String), &'a Route>,
+    ids: OperationIds,
+}
+
+impl Writer<'_> {
     fn insert(&mut self, route: &Route, path: &Path, described: &Value) {
-        let item = self.paths.entry(path.to_string()).or_insert_with(|| json!({}));
-        let methods = if route.http_method() == "*" { ANY.as_slice() } else { &[route.http_method()] };
-        for method in methods {
+        let path = path.to_string();
+        let item = self.paths.entry(path.clone()).or_insert_with(|| json!({}));
+        for method in methods(route) {
             let key = method.to_ascii_lowercase();
-            let is_known = METHODS.contains(method);
-            let place = if is_known { &mut item[key] } else { &mut item[ADDITIONAL][*method] };
-            let is_free = place.is_null();
-            if is_free {
+            let is_known = METHODS.contains(&method);
+            let first = self.firsts.get(&(path.clone(), method.to_owned()));
+            let is_first = first.is_some_and(|first| std::ptr::eq(*first, route));
+            if is_first {
                 let mut described = described.clone();
                 described["operationId"] = json!(self.ids.free(route));
+                let place = if is_known { &mut item[key] } else { &mut item[ADDITIONAL][method] };
                 *place = described;
             }
-            if !is_known || (!is_free && route.http_method() != "*") {
+            if !is_known || (!is_first && route.http_method() != "*") {
                 // Another method than OpenAPI 3.1 knows, or a template that differs only in what its variables may hold.
                 let template = route.template().to_string();
                 let line = format!("Also {method} {template}, which is {}.", route.place());

@@ -347,3 +347,30 @@ fn each_binding_has_an_id_of_its_own() {
     let id = |path: &str| document["paths"][path]["get"]["operationId"].as_str().unwrap().to_owned();
     assert_eq!(["/a", "/b", "/c"].map(id), ["Made_Get", "Made_Get_2", "Made_Get_3"]);
 }
+
+#[test]
+fn an_operation_is_that_of_the_route_that_a_request_goes_to_first() {
+    let method = |name: &str, rule: &str| {
+        format!("rpc {name}(M) returns (M) {{ option (google.api.http) = {{{rule}}}; }}")
+    };
+    let methods = [
+        ("Any", r#"custom {kind: "*" path: "/v1/it"}"#),
+        ("Get", r#"get: "/v1/it""#),
+        ("Rest", r#"get: "/v1/{a=**}""#),
+        ("One", r#"get: "/v1/{b}""#),
+        ("RestGet", r#"get: "/v2/{a=**}""#),
+        ("AnyOne", r#"custom {kind: "*" path: "/v2/{b}"}"#),
+    ];
+    let methods = methods.map(|(name, rule)| method(name, rule)).concat();
+    let document = made(&format!("message M {{ string a = 1; string b = 2; }} service Made {{ {methods} }}"));
+    let paths = document["paths"].as_object().unwrap();
+    assert_eq!(paths.keys().collect::<Vec<_>>(), ["/v1/it", "/v1/{a}", "/v2/{a}"]);
+    let id = |path: &str, method: &str| paths[path][method]["operationId"].as_str().unwrap().to_owned();
+    assert_eq!([id("/v1/it", "get"), id("/v1/it", "put")], ["Made_Get", "Made_Any"]);
+    assert_eq!(paths["/v1/it"].get("description"), None);
+    assert_eq!(id("/v1/{a}", "get"), "Made_One");
+    assert_eq!(paths["/v1/{a}"]["description"], "Also GET /v1/{a=**}, which is made.Made.Rest.");
+    // Which segments it has comes before which method.
+    assert_eq!([id("/v2/{a}", "get"), id("/v2/{a}", "put")], ["Made_AnyOne", "Made_AnyOne_2"]);
+    assert_eq!(paths["/v2/{a}"]["description"], "Also GET /v2/{a=**}, which is made.Made.RestGet.");
+}
