@@ -1,7 +1,7 @@
 //! Bodies that are not plain JSON: compressed, bytes; and what a PATCH says it updates.
 
 use bytes::Bytes;
-use http::Request;
+use http::{HeaderName, HeaderValue, Request};
 use narthex_transcode::Options;
 use narthex_wire::{Body, Encoding};
 use serde_json::json;
@@ -123,6 +123,48 @@ fn answers_are_compressed_where_asked_for() {
     // Not worth it.
     let got = asked("gzip", r#"{"title": "T"}"#);
     assert_eq!((got.header("content-encoding"), got.header("vary")), (None, None));
+}
+
+#[test]
+fn what_the_servicer_says_of_its_answer_stays_true_where_it_is_compressed() {
+    let body = json!({"title": "a tale ".repeat(500)}).to_string();
+    let answered = |accept: &str, headers: &[(&'static str, &'static str)]| {
+        let mut request = request("POST", "/api/books/1:restock", &body);
+        request.headers_mut().insert("accept-encoding", accept.parse().unwrap());
+        let headers = headers.to_vec();
+        exchange(Options::default(), request, move |seen| {
+            let mut response = echo(seen);
+            response.headers_mut().extend(
+                headers
+                    .iter()
+                    .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))),
+            );
+            response
+        })
+    };
+    // RFC 9110 8.8.3.3: one tag for several encodings is a weak one.
+    for (accept, given, tag) in [
+        ("gzip", "\"a\"", "W/\"a\""),
+        ("gzip", "W/\"a\"", "W/\"a\""),
+        ("identity", "\"a\"", "\"a\""),
+        ("gzip", "rubbish", "rubbish"),
+    ] {
+        assert_eq!(answered(accept, &[("etag", given)]).header("etag"), Some(tag), "{accept} {given}");
+    }
+    for headers in [
+        [("cache-control", "no-transform"), ("etag", "\"a\"")],
+        [("cache-control", "max-age=60 ,No-Transform, private"), ("etag", "\"a\"")],
+        [("content-range", "bytes 0-99/100"), ("etag", "\"a\"")],
+    ] {
+        let got = answered("gzip", &headers);
+        assert_eq!(
+            (got.header("content-encoding"), got.header("etag")),
+            (None, Some("\"a\"")),
+            "{headers:?}"
+        );
+    }
+    let got = answered("gzip", &[("cache-control", "no-cache, x=\"no-transforms\"")]);
+    assert_eq!(got.header("content-encoding"), Some("gzip"));
 }
 
 #[test]
