@@ -148,7 +148,7 @@ impl From<Rejection> for Status {
             }
             Rejection::MediaType { given } => Self::new(
                 Code::InvalidArgument,
-                format!("the body is {given}; it has to be application/json"),
+                format!("the body is {given}; application/json is always understood"),
             ),
             Rejection::Encoding { given } => Self::new(
                 Code::InvalidArgument,

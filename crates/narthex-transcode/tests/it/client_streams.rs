@@ -132,7 +132,7 @@ fn what_is_no_stream_of_messages_is_refused() {
         assert_eq!(json["details"][0]["fieldViolations"][0]["field"].as_str().unwrap_or_default(), field);
     }
     for (content_type, body, status, message) in [
-        ("application/xml", "<a/>", 415, "the body is application/xml; it has to be application/json"),
+        ("application/xml", "<a/>", 415, "the body is application/xml; application/json is always understood"),
         ("multipart/form-data", "--b--", 400, "the form cannot be read: the content-type names no boundary"),
         (
             MULTIPART,
@@ -150,7 +150,7 @@ fn what_is_no_stream_of_messages_is_refused() {
             MULTIPART,
             "--b\r\ncontent-type: image/png\r\n\r\n{}\r\n--b--\r\n",
             415,
-            "the body is in parts, and one is image/png; it has to be application/json",
+            "the body is in parts, and one is image/png; application/json is always understood",
         ),
     ] {
         assert_eq!(refused(&talk(content_type, Body::full(body)), status)["message"], message);
