@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::request::Parts;
-use http::{Method, Request, Response};
+use http::{Extensions, Method, Request, Response};
 use narthex_wire::{Accepted, Answered, Body, Code, CollectError, Encoding, Flow, Origin, Status, is_grpc};
 use tower_service::Service;
 
@@ -89,7 +89,9 @@ impl Plan {
         });
         Some(match planned {
             Ok(body) => Ok(Self { route: found.index(), body, tail }),
-            Err(rejection) => Err(Box::new(refuse(rejection, request.method(), shared))),
+            Err(rejection) => {
+                Err(Box::new(refuse(rejection, request.method(), is_told(request.extensions()), shared)))
+            }
         })
     }
 }
@@ -98,19 +100,28 @@ impl Plan {
 fn no_route(request: &Request<Body>, shared: &Shared) -> Response<Body> {
     let path = request.uri().path().to_owned();
     let allowed = shared.table.allowed(&path);
+    let is_told = is_told(request.extensions());
     if allowed.is_empty() {
-        return refuse(Rejection::NoRoute { path }, request.method(), shared);
+        return refuse(Rejection::NoRoute { path }, request.method(), is_told, shared);
     }
     let allow = HeaderValue::try_from(allowed.join(", ")).expect("HTTP methods are valid in a header");
     let method = request.method().to_string();
-    let mut response = refuse(Rejection::Method { method, path }, request.method(), shared);
+    let mut response = refuse(Rejection::Method { method, path }, request.method(), is_told, shared);
     response.headers_mut().insert(header::ALLOW, allow);
     response
 }
 
-fn refuse(rejection: Rejection, method: &Method, shared: &Shared) -> Response<Body> {
+/// Whether somebody wants to know which way an answer took, or what of a call was. Those who do stand behind one who says where
+/// requests come from: in the middle of another server nobody does, and telling takes an allocation or three.
+fn is_told(extensions: &Extensions) -> bool {
+    extensions.get::<Origin>().is_some()
+}
+
+fn refuse(rejection: Rejection, method: &Method, is_told: bool, shared: &Shared) -> Response<Body> {
     let mut response = response::refuse(rejection, shared);
-    response.extensions_mut().insert(Flow::Json);
+    if is_told {
+        response.extensions_mut().insert(Flow::Json);
+    }
     if method == Method::HEAD { response::without_body(response) } else { response }
 }
 
@@ -120,9 +131,7 @@ where
 {
     let (mut head, body) = request.into_parts();
     let method = head.method.clone();
-    // Those who ask which way an answer took, or what of a call was, are there if somebody in front says where requests come
-    // from: in the middle of another server nobody does, and telling takes an allocation or three.
-    let is_told = head.extensions.get::<Origin>().is_some();
+    let is_told = is_told(&head.extensions);
     let route = shared.table.route(plan.route);
     let reply = Reply::wanted(&head, route.server_streams, &shared);
     let (index, failure) = (plan.route, Failure::of(route.client_streams));
@@ -134,7 +143,7 @@ where
     };
     let body = match message {
         Ok(body) => body,
-        Err(rejection) => return refuse(rejection, &method, &shared),
+        Err(rejection) => return refuse(rejection, &method, is_told, &shared),
     };
     request::to_grpc(&mut head, route, is_told);
     let Ok(answer) = inner.call(Request::from_parts(head, body)).await;
@@ -142,7 +151,9 @@ where
         return answer;
     }
     let mut response = match reply {
-        Reply::Stream(format) => stream::from_grpc(answer, index, format, failure, shared.clone()).await,
+        Reply::Stream(format) => {
+            stream::from_grpc(answer, index, format, failure, is_told, shared.clone()).await
+        }
         Reply::Unary(accepted) => {
             let response = response::from_grpc(answer, route, accepted, &shared).await;
             match failure.take() {
