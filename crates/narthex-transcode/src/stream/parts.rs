@@ -18,8 +18,8 @@ use crate::multipart;
 /// What a part is that does not say what it is (RFC 7578 4.4).
 const PLAIN: Bytes = Bytes::from_static(b"text/plain");
 
-/// The largest head of a part, with what stands before the first.
-const HEAD: usize = 64 * 1024;
+/// The largest head of a part, with what stands before the first. Its end is looked for in all of it with every frame that comes.
+const HEAD: usize = 16 * 1024;
 
 pub(super) struct Parts {
     reader: Multipart<'static>,
@@ -48,7 +48,13 @@ impl Parts {
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Piece>, Broken>> {
         loop {
             let Some(part) = &mut self.begun else {
-                let head = self.gate.next_or(cx, HEAD, |cx| self.reader.poll_next_field(cx));
+                let head = self.gate.next_or(cx, HEAD, |cx| match self.reader.poll_next_field(cx) {
+                    // No body at all is no messages, as in the other framings.
+                    Poll::Ready(Err(Error::IncompleteStream)) if !self.gate.has_come() => {
+                        Poll::Ready(Ok(None))
+                    }
+                    head => head,
+                });
                 let Some(field) = ready!(head)? else { return Poll::Ready(Ok(None)) };
                 self.begun = Some(Part::new(field)?);
                 continue;
@@ -91,9 +97,15 @@ struct Gate {
     open: AtomicBool,
     /// How many bytes were taken since something was given.
     taken: AtomicUsize,
+    /// There is a body.
+    came: AtomicBool,
 }
 
 impl Gate {
+    fn has_come(&self) -> bool {
+        self.came.load(Relaxed)
+    }
+
     fn next_or<T>(
         &self,
         cx: &mut Context<'_>,
@@ -141,6 +153,7 @@ impl Stream for Frames {
         if let Some(Ok(data)) = &data {
             self.gate.open.store(false, Relaxed);
             self.gate.taken.fetch_add(data.len(), Relaxed);
+            self.gate.came.fetch_or(!data.is_empty(), Relaxed);
         }
         Poll::Ready(data)
     }

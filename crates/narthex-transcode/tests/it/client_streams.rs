@@ -106,6 +106,32 @@ fn a_stream_of_no_messages() {
     {
         assert_eq!(talk(content_type, Body::full(text)).body, "[]", "{content_type} {text:?}");
     }
+    // Where only the end says that there is nothing.
+    for content_type in ["application/json", "application/x-ndjson", "application/json-seq", MULTIPART] {
+        for pieces in [vec![], vec![vec![]]] {
+            assert_eq!(talk(content_type, frames(pieces)).body, "[]", "{content_type}");
+        }
+        for encoding in [Encoding::Gzip, Encoding::Zstd] {
+            let headers = [("content-type", content_type), ("content-encoding", encoding.name())];
+            let none = frames([compressed(encoding, b"")]);
+            assert_eq!(
+                sent(Options::default(), "/api/talk", &headers, none).body,
+                "[]",
+                "{content_type} {encoding:?}"
+            );
+        }
+    }
+    for (content_type, text) in [("application/json", " "), (MULTIPART, "\r\n")] {
+        assert_eq!(talk(content_type, frames([text.into()])).status, 400, "{content_type}");
+    }
+    // An array has to be one for Envoy.
+    for body in [Body::empty(), frames([])] {
+        let headers = [("content-type", "application/json")];
+        assert_eq!(sent(Options::envoy(), "/api/talk", &headers, body).status, 400);
+    }
+    let cut = frames([compressed(Encoding::Gzip, b"")[..12].to_vec()]);
+    let headers = [("content-type", MULTIPART), ("content-encoding", "gzip")];
+    assert_eq!(sent(Options::default(), "/api/talk", &headers, cut).status, 400);
     let headers = [("content-type", "application/x-ndjson"), ("content-encoding", "gzip")];
     let none = compressed(Encoding::Gzip, b"");
     for body in [Body::empty(), Body::full(none)] {
@@ -132,7 +158,12 @@ fn what_is_no_stream_of_messages_is_refused() {
         assert_eq!(json["details"][0]["fieldViolations"][0]["field"].as_str().unwrap_or_default(), field);
     }
     for (content_type, body, status, message) in [
-        ("application/xml", "<a/>", 415, "the body is application/xml; application/json is always understood"),
+        (
+            "application/xml",
+            "<a/>",
+            415,
+            "the body is application/xml; application/json is always understood",
+        ),
         ("multipart/form-data", "--b--", 400, "the form cannot be read: the content-type names no boundary"),
         (
             MULTIPART,
@@ -189,6 +220,9 @@ fn each_message_is_bounded_and_nothing_else_grows() {
             assert_eq!(got.status, status, "{content_type} {encoding:?} {}", text.len());
         }
     }
+    // The end of a head is looked for with every frame, so it may not be as long as a message.
+    let head = part(&"y".repeat(20_000), "{}");
+    assert_eq!(talk(MULTIPART, frames(head.as_bytes().chunks(50).map(<[u8]>::to_vec))).status, 400);
     // Not so a stream of many.
     let many = "{}\n".repeat(1000);
     assert_eq!(
