@@ -177,6 +177,11 @@ impl Field {
         self.table().shape == Shape::Map
     }
 
+    /// Whether its messages stand between two tags on the wire, as groups do and messages of editions that are `DELIMITED`.
+    pub fn is_group(&self) -> bool {
+        matches!(self.table().kind, Type::Group(_))
+    }
+
     /// The message type that has this field.
     pub fn parent(&self) -> Message {
         self.parent.clone()

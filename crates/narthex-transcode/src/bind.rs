@@ -14,7 +14,7 @@ use crate::query;
 use crate::route::{Match, Route};
 use crate::rule::{BodyField, RequestBody};
 use crate::template::Dialect;
-use crate::wire::put_len;
+use crate::wire::{put_len, put_message};
 
 /// Appends what the query and the variables of the path set; what comes last wins.
 pub(crate) fn bind_target(
@@ -118,7 +118,7 @@ pub(crate) fn bind_body(
         }
         RequestBody::Raw => http_body::put(content_type, body, &mut out),
         RequestBody::RawField(BodyField { parents, field }) => nested(parents, &mut out, |out| {
-            http_body::put_field(field.number(), content_type, body, out);
+            http_body::put_field(field, content_type, body, out);
             Ok(())
         })?,
     }
@@ -162,10 +162,10 @@ pub(crate) fn nested(
     put(&mut inner)?;
     for parent in parents[1..].iter().rev() {
         let mut outer = Vec::with_capacity(inner.len() + 8);
-        put_len(parent.number(), &inner, &mut outer);
+        put_message(parent, &inner, &mut outer);
         inner = outer;
     }
-    put_len(parents[0].number(), &inner, out);
+    put_message(&parents[0], &inner, out);
     Ok(())
 }
 

@@ -169,7 +169,7 @@ impl Part {
             // A file, or a text box: both are bytes as they are.
             Kind::Bytes if !self.is_json() => put_len(field.number(), &self.data, out),
             Kind::Message(kind) if kind.is_http_body() => {
-                http_body::put_field(field.number(), &self.content_type, &self.data, out);
+                http_body::put_field(field, &self.content_type, &self.data, out);
             }
             _ if self.is_json() => {
                 field_json_to_wire(field, &self.data, &options.read, out).map_err(Rejection::Json)?;

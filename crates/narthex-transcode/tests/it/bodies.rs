@@ -1,12 +1,17 @@
 //! Bodies that are not plain JSON: compressed, bytes; and what a PATCH says it updates.
 
-use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Request};
-use narthex_transcode::Options;
-use narthex_wire::{Body, Encoding};
-use serde_json::json;
+use std::sync::Arc;
 
-use crate::support::{echo, exchange, request, send, with_type};
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use narthex_transcode::{Options, TranscodeLayer};
+use narthex_wire::{Body, Encoding, Status, unary_response};
+use serde_json::json;
+use tower_layer::Layer as _;
+use tower_service::Service as _;
+
+use crate::support::{Answering, compile, echo, exchange, read, request, send, table, with_type};
 
 fn compressed(encoding: Encoding, body: &[u8]) -> Request<Body> {
     let mut data = Vec::new();
@@ -248,4 +253,51 @@ fn a_field_given_twice_can_be_refused() {
     assert_eq!(got.refused(400), (3, message.to_owned()));
     assert_eq!(patch("/api/books/7", r#"{"id": "7"}"#).status, 200);
     assert_eq!(patch("/api/books/7?book.tags=a", r#"{"tags": ["b"]}"#).status, 200);
+}
+
+const GROUPS: &str = r#"
+    syntax = "proto2";
+    package old.v1;
+    import "google/api/annotations.proto";
+    message Shelf {
+      optional group Place = 1 { optional int32 row = 1; optional bytes plan = 2; }
+      optional string name = 2;
+    }
+    service Shelves {
+      rpc Put(Shelf) returns (Shelf) { option (google.api.http) = { put: "/shelves/{name}" body: "*" }; }
+    }
+"#;
+
+#[test]
+fn groups_are_messages_as_others() {
+    let pool = compile("groups.proto", GROUPS);
+    let table = Arc::new(table(&pool, &["old.v1.Shelves"]).unwrap());
+    let sent = |target: &str, content_type: &str, body: &str| {
+        let options = Options { refuse_collisions: true, query_beside_body: true, ..Options::default() };
+        let service = Answering(Arc::new(echo_of));
+        let mut layer = TranscodeLayer::new(table.clone(), options).layer(service);
+        let request = Request::put(target).header("content-type", content_type);
+        let call = layer.call(request.body(Body::full(body.to_owned())).unwrap());
+        let response = call.now_or_never().expect("nothing here waits").unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&read(response.into_body()).0).unwrap();
+        body.get("message").cloned().unwrap_or(body)
+    };
+    let json = "application/json";
+    let place = r#"{"place": {"row": 1}, "name": "a"}"#;
+    assert_eq!(sent("/shelves/a?place.row=1", json, place), json!({"place": {"row": 1}, "name": "a"}));
+    let refused = |field: &str| format!("{field} has one value in the body and another in the path or query");
+    assert_eq!(sent("/shelves/b", json, place), refused("name"), "it comes after a group");
+    assert_eq!(sent("/shelves/a?place.row=2", json, place), refused("place.row"));
+    // A part into a group.
+    let part = "--b\r\ncontent-disposition: form-data; name=place.plan\r\n\r\n\u{1}\u{2}\r\n--b--";
+    assert_eq!(
+        sent("/shelves/a", "multipart/form-data; boundary=b", part),
+        json!({"place": {"plan": "AQI="}, "name": "a"})
+    );
+}
+
+/// The message that was sent, back.
+fn echo_of(request: Request<Body>) -> Response<Body> {
+    let (message, _) = read(request.into_body());
+    unary_response(message, HeaderMap::new(), Status::ok().into_trailers())
 }
