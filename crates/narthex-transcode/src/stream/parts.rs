@@ -33,6 +33,7 @@ pub(super) struct Parts {
 struct Part {
     field: Field<'static>,
     content_type: Bytes,
+    is_file: bool,
     data: Pieces,
 }
 
@@ -81,11 +82,12 @@ impl Part {
         }
         let content_type = field.headers().get(CONTENT_TYPE);
         let content_type = content_type.map(|value| Bytes::copy_from_slice(value.as_bytes()));
-        Ok(Self { content_type: content_type.unwrap_or(PLAIN), data: Pieces::default(), field })
+        let is_file = multipart::is_file(field.headers());
+        Ok(Self { content_type: content_type.unwrap_or(PLAIN), is_file, data: Pieces::default(), field })
     }
 
     fn into_piece(self) -> Piece {
-        Piece { data: self.data.into_bytes(), content_type: self.content_type }
+        Piece { data: self.data.into_bytes(), content_type: self.content_type, is_file: self.is_file }
     }
 }
 

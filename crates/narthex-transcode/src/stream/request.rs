@@ -68,7 +68,7 @@ impl RequestStream {
     fn message(&mut self, piece: &Piece) -> Result<Bytes, Rejection> {
         let route = self.shared.table.route(self.route);
         let reading = match self.reading {
-            Reading::Multipart => media::of_part(&route.body, &piece.content_type)?,
+            Reading::Multipart => media::of_part(&route.body, &piece.content_type, piece.is_file)?,
             _ => Reading::Json,
         };
         let tail = std::mem::take(&mut self.tail);

@@ -25,6 +25,8 @@ pub(super) struct Piece {
     pub(super) data: Bytes,
     /// What it is, by itself or, of a raw body, by its head: there the first piece alone has it.
     pub(super) content_type: Bytes,
+    /// It is a file by its head.
+    pub(super) is_file: bool,
 }
 
 /// Why nothing more can be taken from a body.
@@ -117,7 +119,7 @@ impl Source {
                     let is_first = !std::mem::replace(sent, true);
                     let data = data.or_else(|| is_first.then(Bytes::new));
                     let content_type = std::mem::take(content_type);
-                    data.map(|data| Piece { data, content_type })
+                    data.map(|data| Piece { data, content_type, is_file: false })
                 })
             }
             Self::Ended => Ok(None),
@@ -146,7 +148,7 @@ fn poll_value(
         Misfit::Syntax(message) => Rejection::Stream { message },
         Misfit::TooLarge => Rejection::TooLarge { limit },
     };
-    let piece = |data| Piece { data, content_type: Bytes::new() };
+    let piece = |data| Piece { data, content_type: Bytes::new(), is_file: false };
     loop {
         if let Some(value) = values.next().map_err(misfit)? {
             return Poll::Ready(Ok(Some(piece(value))));

@@ -143,11 +143,17 @@ fn a_stream_of_no_messages() {
 fn parts_of_bytes_are_messages_of_a_bytes_field() {
     let body = "--b\r\ncontent-disposition: form-data; name=a; filename=a.png\r\ncontent-type: image/png\r\n\r\n\u{1}\u{2}\r\n\
                 --b\r\ncontent-disposition: form-data; name=b\r\n\r\ntext\r\n\
-                --b\r\ncontent-disposition: form-data; name=c\r\ncontent-type: application/json\r\n\r\n\"AQI=\"\r\n--b--\r\n";
+                --b\r\ncontent-disposition: form-data; name=c\r\ncontent-type: application/json\r\n\r\n\"AQI=\"\r\n\
+                --b\r\ncontent-disposition: form-data; name=d; filename=d\r\ncontent-type: application/json\r\n\r\n{}\r\n--b--\r\n";
     let got = sent(Options::default(), "/api/covers/T", &[("content-type", MULTIPART)], Body::full(body));
     assert_eq!(
         messages(&got.seen.unwrap(), "shop.v1.Book"),
-        [json!({"title": "T", "cover": "AQI="}), json!({"cover": "dGV4dA=="}), json!({"cover": "AQI="})]
+        [
+            json!({"title": "T", "cover": "AQI="}),
+            json!({"cover": "dGV4dA=="}),
+            json!({"cover": "AQI="}),
+            json!({"cover": "e30="})
+        ]
     );
 }
 
