@@ -42,9 +42,9 @@ pub(crate) fn plan(route: &Route, headers: &HeaderMap, options: &Options) -> Res
     if matches!(route.body, RequestBody::None) {
         return Ok(BodyPlan { reading: Reading::Json, encoding: Encoding::Identity });
     }
-    let reading = match (reading(route, headers), options.dialect) {
-        (Err(Rejection::MediaType { .. }), Dialect::Envoy) => Reading::Json,
-        (reading, _) => reading?,
+    let reading = match options.dialect {
+        Dialect::Envoy => Reading::Json,
+        Dialect::Specification => reading(route, headers)?,
     };
     let encoding = encoding(headers)?;
     // A stream may be longer than any message of it.

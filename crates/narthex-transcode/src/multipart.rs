@@ -9,10 +9,9 @@ use multer::{Error, Multipart};
 use narthex_protojson::{
     Field, Kind, MAX_DEPTH, Message, TOO_DEEP, element_json_to_wire, field_json_to_wire, text_to_wire,
 };
-use narthex_wire::envelope;
 use narthex_wire::protocol::essence;
 
-use crate::bind::nested;
+use crate::bind::{self, Target, nested};
 use crate::error::Rejection;
 use crate::field_path;
 use crate::http_body;
@@ -23,15 +22,15 @@ use crate::rule::{BodyField, RequestBody};
 use crate::update_mask::UpdateMask;
 use crate::wire::put_len;
 
-/// The request message in its envelope: what the parts say, then `tail`, to which `mask` is added.
+/// The request message as far as its body, which is what the parts say; `mask` is told of them.
 pub(crate) async fn bind_body(
     route: &Route,
     body: Bytes,
     content_type: &[u8],
-    tail: &mut Vec<u8>,
-    mut mask: Option<UpdateMask>,
+    target: &Target,
+    mut mask: Option<&mut UpdateMask>,
     options: &Options,
-) -> Result<Bytes, Rejection> {
+) -> Result<Vec<u8>, Rejection> {
     let (kind, parents) = match &route.body {
         RequestBody::Field(BodyField { parents, field }) => match field.kind() {
             Kind::Message(kind) => (kind, [parents, std::slice::from_ref(field)].concat()),
@@ -42,7 +41,7 @@ pub(crate) async fn bind_body(
     let boundary = boundary(content_type)?;
     let whole = std::future::ready(Ok::<_, Infallible>(body));
     let mut parts = Multipart::new(futures_util::stream::once(whole), boundary);
-    let mut out = vec![0; envelope::PREFIX];
+    let mut out = bind::begin(target, 0);
     while let Some(part) = parts.next_field().await.map_err(|error| malformed(&error))? {
         let Some(part) = Part::read(&kind, part, options).await? else { continue };
         let (last, inner) = part.fields.split_last().expect("a field path that resolves is not empty");
@@ -52,16 +51,11 @@ pub(crate) async fn bind_body(
         }
         nested(&parents, &mut out, |out| part.bind(last, options, out))?;
         if let Some(mask) = &mut mask {
-            let is_json = part.form(last) == Form::Json;
-            let value = is_json.then(|| serde_json::from_slice(&part.data).ok()).flatten();
-            mask.add(&part.fields, value.as_ref());
+            let json = (part.form(last) == Form::Json).then_some(&part.data[..]);
+            mask.add(&part.fields, json)?;
         }
     }
-    if let Some(mask) = mask {
-        mask.put(tail);
-    }
-    out.extend_from_slice(tail);
-    Ok(envelope::seal(out))
+    Ok(out)
 }
 
 /// RFC 2046 5.1.1.

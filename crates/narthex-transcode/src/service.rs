@@ -11,7 +11,7 @@ use http::{Extensions, Method, Request, Response};
 use narthex_wire::{Accepted, Answered, Body, Code, CollectError, Encoding, Flow, Origin, Status, is_grpc};
 use tower_service::Service;
 
-use crate::bind;
+use crate::bind::{self, Target};
 use crate::collision;
 use crate::error::Rejection;
 use crate::layer::Shared;
@@ -67,8 +67,7 @@ pub type ResponseFuture<F> = Answered<F>;
 struct Plan {
     route: usize,
     body: BodyPlan,
-    /// What query and path set, as wire to come after the body.
-    tail: Vec<u8>,
+    target: Target,
 }
 
 impl Plan {
@@ -82,17 +81,13 @@ impl Plan {
             // A gRPC method's own path: what is not JSON there may be another protocol's, and dispatch knows what to say.
             return None;
         }
-        let mut tail = Vec::new();
         let planned = media::plan(found.route, request.headers(), &shared.options).and_then(|body| {
-            bind::bind_target(&found, request.uri().query(), &shared.options, &mut tail)?;
-            Ok(body)
+            let target = Target::of(&found, request.uri().query(), &shared.options)?;
+            Ok(Self { route: found.index(), body, target })
         });
-        Some(match planned {
-            Ok(body) => Ok(Self { route: found.index(), body, tail }),
-            Err(rejection) => {
-                Err(Box::new(refuse(rejection, request.method(), is_told(request.extensions()), shared)))
-            }
-        })
+        Some(planned.map_err(|rejection| {
+            Box::new(refuse(rejection, request.method(), is_told(request.extensions()), shared))
+        }))
     }
 }
 
@@ -137,7 +132,8 @@ where
     let (index, failure) = (plan.route, Failure::of(route.client_streams));
     let message = if route.client_streams {
         let (headers, failure) = (&head.headers, failure.clone());
-        RequestStream::new(body, headers, plan.body, index, plan.tail, failure, shared.clone()).map(Body::new)
+        RequestStream::new(body, headers, plan.body, index, plan.target, failure, shared.clone())
+            .map(Body::new)
     } else {
         message(&head, body, plan, &shared).await.map(Body::full)
     };
@@ -195,23 +191,30 @@ async fn message(head: &Parts, body: Body, plan: Plan, shared: &Shared) -> Resul
         _ => collect(body, plan.body.encoding, options.max_body).await?,
     };
     let content_type = head.headers.get(header::CONTENT_TYPE).map_or(&[][..], HeaderValue::as_bytes);
-    let mut tail = plan.tail;
+    let mut target = plan.target;
     let fills = options.fill_update_mask && head.method == Method::PATCH;
-    let mask = if fills { UpdateMask::wanted(route, &tail) } else { None };
+    let mut mask = if fills { UpdateMask::wanted(route, &target) } else { None };
     let message = match plan.body.reading {
         Reading::Multipart => {
-            multipart::bind_body(route, body, content_type, &mut tail, mask, options).await?
+            multipart::bind_body(route, body, content_type, &target, mask.as_mut(), options).await?
         }
         reading => {
-            if let Some(mut mask) = mask {
-                mask.read(&body, reading, options);
-                mask.put(&mut tail);
+            let message = bind::bind_body(route, &body, content_type, reading, &target, options)?;
+            if let Some(mask) = &mut mask {
+                mask.read(&body, reading, options)?;
             }
-            bind::bind_body(route, &body, content_type, reading, &tail, options)?
+            message
         }
     };
+    if let Some(mut mask) = mask {
+        if let Some(query) = head.uri.query().filter(|_| bind::reads_query(route, options)) {
+            mask.read_query(route, query, options)?;
+        }
+        mask.put(&mut target.tail);
+    }
+    let message = bind::finish(message, &target);
     if options.refuse_collisions
-        && let Some(field) = collision::find(&route.input, &message, &tail)
+        && let Some(field) = collision::find(&route.input, &message, &target)
     {
         return Err(Rejection::Collision { field });
     }

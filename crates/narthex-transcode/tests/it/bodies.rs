@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
-use narthex_transcode::{Options, TranscodeLayer};
+use narthex_transcode::{Options, TranscodeLayer, UnknownQuery};
 use narthex_wire::{Body, Encoding, Status, unary_response};
 use serde_json::json;
 use tower_layer::Layer as _;
@@ -206,9 +206,22 @@ fn a_patch_says_what_it_updates() {
     ] {
         assert_eq!(patch("/api/books/7", body), mask);
     }
-    // Nothing to update, which is not the same as everything; and no body, which says nothing of it.
+    // Nothing to update, which is not the same as everything; and no body, or none of the resource, which says nothing of it.
     assert_eq!(patch("/api/books/7", "{}"), "");
-    assert_eq!(patch("/api/books/7", ""), serde_json::Value::Null);
+    for none in ["", "null"] {
+        assert_eq!(patch("/api/books/7", none), serde_json::Value::Null, "{none}");
+    }
+    // What the query says of the resource is updated too; what the path says of it is not.
+    for (query, body, mask) in [
+        ("book.title=Q", r#"{"author": {"born": 1}}"#, "author.born,title"),
+        ("book.author.name=Q&book.tags=a", r#"{"author": {"born": 1}}"#, "author.born,author.name,tags"),
+        ("book.title=Q", "{}", "title"),
+        ("book.title=Q", "", "title"),
+        ("book.title=Q", "null", "title"),
+        ("book.id=8&book.title=Q", "{}", "title"),
+    ] {
+        assert_eq!(patch(&format!("/api/books/7?{query}"), body), mask, "{query} {body}");
+    }
     for target in ["/api/books/7?updateMask=title", "/api/books/7?update_mask=title"] {
         assert_eq!(patch(target, r#"{"title": "T", "genre": 1}"#), "title");
     }
@@ -233,6 +246,15 @@ fn a_patch_of_the_whole_request_says_what_of_its_resource_it_updates() {
     assert_eq!(edit(r#"{"updateMask": "tags", "book": {"title": "T"}}"#), "tags");
     assert_eq!(edit(r#"{"update_mask": "", "book": {"title": "T"}}"#), "");
     assert_eq!(edit(r#"{"updateMask": null, "book": {"title": "T"}}"#), "title");
+    let beside = Options { query_beside_body: true, ..options.clone() };
+    let edit = |options: &Options, target: &str| {
+        let got = exchange(options.clone(), request("PATCH", target, r#"{"book": {"title": "T"}}"#), echo);
+        got.called("EditBook", "shop.v1.UpdateBookRequest")["updateMask"].clone()
+    };
+    assert_eq!(edit(&beside, "/api/edits?book.genre=1"), "genre,title");
+    assert_eq!(edit(&beside, "/api/edits?book.genre=1&update_mask=tags"), "tags");
+    let ignored = Options { unknown_query: UnknownQuery::Ignore, ..options.clone() };
+    assert_eq!(edit(&ignored, "/api/edits?book.genre=1"), "title");
 
     // Of two messages it is the one that the path names.
     let merge = |target: &str| {
@@ -253,6 +275,18 @@ fn a_field_given_twice_can_be_refused() {
     assert_eq!(got.refused(400), (3, message.to_owned()));
     assert_eq!(patch("/api/books/7", r#"{"id": "7"}"#).status, 200);
     assert_eq!(patch("/api/books/7?book.tags=a", r#"{"tags": ["b"]}"#).status, 200);
+    // However often its message comes.
+    let form = |body: &str| {
+        let request =
+            Request::patch("/api/books/7").header("content-type", "application/x-www-form-urlencoded");
+        exchange(options.clone(), request.body(Body::full(body.to_owned())).unwrap(), echo)
+    };
+    for body in ["id=5&title=T", "title=T&id=5", "id=7&title=T&id=5"] {
+        assert_eq!(form(body).refused(400), (3, message.to_owned()), "{body}");
+    }
+    for body in ["id=7&title=T", "title=T&id=7", "id=5&title=T&id=7"] {
+        assert_eq!(form(body).status, 200, "{body}");
+    }
 }
 
 const GROUPS: &str = r#"

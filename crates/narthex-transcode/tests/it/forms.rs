@@ -117,7 +117,17 @@ fn a_patch_by_a_form_says_what_it_updates() {
     assert_eq!(book(parts, &(file.clone() + "--b--\r\n")), "author.name,cover");
     let whole = part("book.title", "", "T") + &part("book", json, r#"{"author": {"name": "A"}, "genre": 1}"#);
     assert_eq!(edit(parts, &(whole.clone() + "--b--\r\n")), "author.name,genre,title");
-    assert_eq!(edit(parts, &(whole + &part("updateMask", "", "tags") + "--b--\r\n")), "tags");
+    assert_eq!(edit(parts, &(whole.clone() + &part("updateMask", "", "tags") + "--b--\r\n")), "tags");
+    // null is what is not there.
+    assert_eq!(
+        edit(parts, &(whole + &part("updateMask", json, "null") + "--b--\r\n")),
+        "author.name,genre,title"
+    );
+    assert_eq!(edit(parts, &(part("book", json, "null") + "--b--\r\n")), serde_json::Value::Null);
+    assert_eq!(edit(parts, &(part("book", json, "{}") + "--b--\r\n")), "");
+    // The members of a file are not the message's.
+    let data = part("book.cover\"; filename=\"a", json, r#"{"title": "T"}"#);
+    assert_eq!(edit(parts, &(data + "--b--\r\n")), "cover");
     let got = patch("/api/books/7?update_mask=tags", parts, &(file + "--b--\r\n"));
     assert_eq!(got.called("UpdateBook", "shop.v1.UpdateBookRequest")["updateMask"], "tags");
 }
