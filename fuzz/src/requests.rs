@@ -86,9 +86,12 @@ fn answer(request: Request<Body>, options: Options) {
     let mut stack = GrpcWebLayer::new(Exposed::default()).layer(stack);
 
     let is_head = request.method() == Method::HEAD;
-    // Whoever speaks Connect or gRPC has its codes: what cannot be decompressed is INTERNAL there.
-    let is_json_api = TABLE.find(request.method(), request.uri().path()).is_some()
-        && !request.headers().contains_key("connect-protocol-version");
+    // Whoever speaks Connect or gRPC has its codes: what cannot be decompressed is INTERNAL there. Connect is spoken at the paths of
+    // methods only.
+    let path = request.uri().path();
+    let speaks_connect = request.headers().contains_key("connect-protocol-version")
+        && METHODS.iter().any(|method| method.path() == path);
+    let is_json_api = TABLE.find(request.method(), path).is_some() && !speaks_connect;
     let response = at_once(stack.call(request)).expect("services answer");
     let (head, body) = response.into_parts();
     let body = at_once(body.collect(usize::MAX));

@@ -194,6 +194,11 @@ impl Field {
         }
     }
 
+    /// Whether its messages stand between two tags on the wire, as groups do and messages of editions that are `DELIMITED`.
+    pub fn is_group(&self) -> bool {
+        matches!(self.table().kind, Type::Group(_))
+    }
+
     /// The message type that has this field.
     pub fn parent(&self) -> Message {
         self.parent.clone()

@@ -5,6 +5,7 @@
 //!
 //! * [`json_to_wire`] and [`wire_to_json`] for whole messages,
 //! * [`field_json_to_wire`] and [`wire_to_field_json`] for the one field that an `HttpRule` names as its body,
+//!   with [`element_json_to_wire`] for where the elements of a list come one by one,
 //!
 //! and [`text_to_wire`] turns a path capture or a query parameter into the wire bytes of one field. Everything
 //! written is wire that can be appended to other wire of the same message: protobuf merges, last one wins.
@@ -39,9 +40,9 @@ pub use files::{File, join_descriptor_sets};
 pub use handle::{Field, Kind, Message, Method, Service};
 pub use http_rule::{Custom, HttpRule, Pattern};
 pub use pool::Pool;
-pub use read::{ReadOptions, field_json_to_wire, json_to_wire};
+pub use read::{ReadOptions, element_json_to_wire, field_json_to_wire, json_to_wire};
 pub use scalar::text_to_wire;
 pub use status::{StatusDetail, status_details, status_details_to_json};
-pub use wire::{MAX_DEPTH, TOO_DEEP};
+pub use wire::{MAX_DEPTH, TOO_DEEP, put_varint};
 pub use wkt::WellKnown;
 pub use write::{WriteOptions, wire_to_field_json, wire_to_json};

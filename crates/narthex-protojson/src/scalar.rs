@@ -15,8 +15,7 @@ use crate::wkt::{self, WellKnown};
 /// `path` leads from a message through singular message fields to the field itself; for a repeated field one element
 /// is added. The string rules of ProtoJSON hold (a Timestamp is RFC 3339, bytes are base64, an enum is given by name or
 /// number), and a boolean is `true` or `false`. Default values are written too, because the bytes may have to win over
-/// bytes before them. Of the options only those are about text that say how
-/// enums and field masks are spelled.
+/// bytes before them. Of the options only those count that are about how enums and field masks are spelled.
 ///
 /// # Errors
 ///

@@ -194,11 +194,16 @@ pub(crate) fn put_finite(value: impl zmij::Float, out: &mut Vec<u8>) {
 
 /// A text as it is quoted in an error: in quotation marks, and not at any length.
 pub(crate) fn quoted(text: &str) -> String {
-    const LIMIT: usize = 80;
-    match text.char_indices().nth(LIMIT) {
-        Some((end, _)) => format!("{:?}...", &text[..end]),
+    match beginning(text) {
+        Some(beginning) => format!("{beginning:?}..."),
         None => format!("{text:?}"),
     }
+}
+
+/// As much of a text as an error shows; none if that is all of it.
+pub(crate) fn beginning(text: &str) -> Option<&str> {
+    const LIMIT: usize = 80;
+    text.char_indices().nth(LIMIT).map(|(end, _)| &text[..end])
 }
 
 #[cfg(test)]

@@ -18,8 +18,9 @@ pub const MAX_DEPTH: usize = 100;
 /// What is said of a message that is nested deeper.
 pub const TOO_DEEP: &str = "messages are nested deeper than 100, the limit of protobuf parsers";
 
+/// Appends a number as protobuf writes lengths, tags and most integers: seven bits a byte, the lowest first.
 #[inline]
-pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value.to_le_bytes()[0] | 0x80);
         value >>= 7;

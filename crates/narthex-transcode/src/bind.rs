@@ -14,32 +14,55 @@ use crate::query;
 use crate::route::{Match, Route};
 use crate::rule::{BodyField, RequestBody};
 use crate::template::Dialect;
-use crate::wire::put_len;
+use crate::wire::{has_field, put_len, put_message};
 
-/// Appends what the query and the variables of the path set; what comes last wins.
-pub(crate) fn bind_target(
-    found: &Match<'_, '_>,
-    query: Option<&str>,
-    options: &Options,
-    out: &mut Vec<u8>,
-) -> Result<(), Rejection> {
-    let by_query = |out: &mut Vec<u8>| match query {
-        Some(query) => bind_query(found.route, query, options, out),
-        None => Ok(()),
-    };
-    match options.dialect {
-        Dialect::Specification => {
-            by_query(out)?;
-            bind_path(found, options, out)
+/// What query and path set, as wire around that of the body; what comes last wins.
+#[derive(Debug, Default)]
+pub(crate) struct Target {
+    /// What the body wins over: in Envoy all but the elements of lists.
+    pub(crate) front: Vec<u8>,
+    /// What wins over the body, and comes after the elements of its lists.
+    pub(crate) tail: Vec<u8>,
+}
+
+impl Target {
+    /// Of a request's head.
+    pub(crate) fn of(
+        found: &Match<'_, '_>,
+        query: Option<&str>,
+        options: &Options,
+    ) -> Result<Self, Rejection> {
+        let mut target = Self::default();
+        let by_query = |target: &mut Self| match query {
+            Some(query) => bind_query(found.route, query, options, target),
+            None => Ok(()),
+        };
+        match options.dialect {
+            Dialect::Specification => {
+                by_query(&mut target)?;
+                bind_path(found, options, &mut target)?;
+            }
+            Dialect::Envoy => {
+                bind_path(found, options, &mut target)?;
+                by_query(&mut target)?;
+            }
         }
-        Dialect::Envoy => {
-            bind_path(found, options, out)?;
-            by_query(out)
-        }
+        Ok(target)
+    }
+
+    /// Where the value of a field is written.
+    pub(crate) fn place(&mut self, field: &[Field], options: &Options) -> &mut Vec<u8> {
+        let is_list = field.last().is_some_and(Field::is_list);
+        if options.dialect == Dialect::Envoy && !is_list { &mut self.front } else { &mut self.tail }
+    }
+
+    /// Whether the field of the request with this number is set.
+    pub(crate) fn sets(&self, number: u32) -> bool {
+        has_field(&self.front, number) || has_field(&self.tail, number)
     }
 }
 
-fn bind_path(found: &Match<'_, '_>, options: &Options, out: &mut Vec<u8>) -> Result<(), Rejection> {
+fn bind_path(found: &Match<'_, '_>, options: &Options, target: &mut Target) -> Result<(), Rejection> {
     // Nothing of an HttpBody itself can be bound.
     if matches!(found.route.body, RequestBody::Raw) {
         return Ok(());
@@ -48,36 +71,41 @@ fn bind_path(found: &Match<'_, '_>, options: &Options, out: &mut Vec<u8>) -> Res
         let refuse = |message: String| Rejection::Path { variable: capture.name.clone(), message };
         let text = escape::variable(found.text(capture), capture.multi, options)
             .map_err(|message| refuse(message.to_owned()))?;
-        text_to_wire(&capture.fields, &text, &options.read, out)
+        text_to_wire(&capture.fields, &text, &options.read, target.place(&capture.fields, options))
             .map_err(|error| refuse(error.to_string()))?;
     }
     Ok(())
 }
 
-fn bind_query(route: &Route, query: &str, options: &Options, out: &mut Vec<u8>) -> Result<(), Rejection> {
-    let binds = match route.body {
+/// Whether the parameters of a query set fields.
+pub(crate) fn reads_query(route: &Route, options: &Options) -> bool {
+    match route.body {
         // http.proto: with body "*" there are no query parameters.
-        RequestBody::Whole(_) if !options.query_beside_body => {
-            if options.unknown_query == UnknownQuery::Reject
-                && let Some(name) = query::first_name(query, options)
-            {
-                return Err(Rejection::UnknownQuery { name });
-            }
-            false
-        }
+        RequestBody::Whole(_) => options.query_beside_body,
         // Nothing of an HttpBody itself can be bound.
         RequestBody::Raw => false,
-        _ => true,
-    };
+        RequestBody::None | RequestBody::Field(_) | RequestBody::RawField(_) => true,
+    }
+}
+
+fn bind_query(route: &Route, query: &str, options: &Options, target: &mut Target) -> Result<(), Rejection> {
+    let binds = reads_query(route, options);
+    if matches!(route.body, RequestBody::Whole(_))
+        && !binds
+        && options.unknown_query == UnknownQuery::Reject
+        && let Some(name) = query::first_name(query, options)
+    {
+        return Err(Rejection::UnknownQuery { name });
+    }
     let keeper = if options.unknown_query == UnknownQuery::Capture { keeper(route) } else { None };
     if !binds && keeper.is_none() {
         return Ok(());
     }
     let mut captured = Captured::default();
     let unknown = keeper.is_some().then_some(&mut captured);
-    query::bind(&route.input, query, options, binds.then_some(&mut *out), unknown)?;
+    query::bind(&route.input, query, options, binds.then_some(&mut *target), unknown)?;
     match keeper {
-        Some(path) if !captured.is_empty() => nested(&path, out, |out| {
+        Some(path) if !captured.is_empty() => nested(&path, &mut target.tail, |out| {
             captured.put(out);
             Ok(())
         }),
@@ -95,17 +123,31 @@ fn keeper(route: &Route) -> Option<Vec<Field>> {
     }
 }
 
-/// The request message in its envelope: what the body says, then `tail`.
+/// A request message in its envelope, which [`finish`] ends: what stands before the body in `target`.
+pub(crate) fn begin(target: &Target, capacity: usize) -> Vec<u8> {
+    let around = envelope::PREFIX + target.front.len() + target.tail.len();
+    let mut out = Vec::with_capacity(around + capacity);
+    out.resize(envelope::PREFIX, 0);
+    out.extend_from_slice(&target.front);
+    out
+}
+
+/// Adds what comes after the body.
+pub(crate) fn finish(mut out: Vec<u8>, target: &Target) -> Bytes {
+    out.extend_from_slice(&target.tail);
+    envelope::seal(out)
+}
+
+/// The request message as far as its body.
 pub(crate) fn bind_body(
     route: &Route,
     body: &Bytes,
     content_type: &[u8],
     reading: Reading,
-    tail: &[u8],
+    target: &Target,
     options: &Options,
-) -> Result<Bytes, Rejection> {
-    let mut out = Vec::with_capacity(envelope::PREFIX + body.len() + tail.len() + 16);
-    out.resize(envelope::PREFIX, 0);
+) -> Result<Vec<u8>, Rejection> {
+    let mut out = begin(target, body.len() + 16);
     match &route.body {
         RequestBody::None => {}
         RequestBody::Whole(_) if body.is_empty() => {}
@@ -118,12 +160,11 @@ pub(crate) fn bind_body(
         }
         RequestBody::Raw => http_body::put(content_type, body, &mut out),
         RequestBody::RawField(BodyField { parents, field }) => nested(parents, &mut out, |out| {
-            http_body::put_field(field.number(), content_type, body, out);
+            http_body::put_field(field, content_type, body, out);
             Ok(())
         })?,
     }
-    out.extend_from_slice(tail);
-    Ok(envelope::seal(out))
+    Ok(out)
 }
 
 fn bind_field(
@@ -162,10 +203,10 @@ pub(crate) fn nested(
     put(&mut inner)?;
     for parent in parents[1..].iter().rev() {
         let mut outer = Vec::with_capacity(inner.len() + 8);
-        put_len(parent.number(), &inner, &mut outer);
+        put_message(parent, &inner, &mut outer);
         inner = outer;
     }
-    put_len(parents[0].number(), &inner, out);
+    put_message(&parents[0], &inner, out);
     Ok(())
 }
 

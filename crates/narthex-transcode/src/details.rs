@@ -1,8 +1,9 @@
 //! Details of a status: google.rpc.BadRequest written, google.rpc.RetryInfo read.
 
 use bytes::Bytes;
+use narthex_protojson::put_varint;
 
-use crate::wire::{next_field, put_len, put_varint, take_varint};
+use crate::wire::{next_field, put_len, take_varint};
 
 const BAD_REQUEST: &str = "type.googleapis.com/google.rpc.BadRequest";
 const RETRY_INFO: &str = "google.rpc.RetryInfo";
@@ -18,7 +19,7 @@ pub(crate) fn bad_request(code: i32, message: &str, field: &str, description: &s
     put_len(1, BAD_REQUEST.as_bytes(), &mut any);
     put_len(2, &bad_request, &mut any);
     let mut status = vec![1 << 3];
-    put_varint(u64::from(code.unsigned_abs()), &mut status);
+    put_varint(&mut status, u64::from(code.unsigned_abs()));
     put_len(2, message.as_bytes(), &mut status);
     put_len(3, &any, &mut status);
     status.into()

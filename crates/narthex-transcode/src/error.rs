@@ -106,6 +106,11 @@ pub(crate) enum Rejection {
     Collision {
         field: String,
     },
+    /// The mask of a PATCH is not filled with paths of any length.
+    Mask {
+        field: String,
+        limit: usize,
+    },
 }
 
 impl Rejection {
@@ -134,7 +139,8 @@ impl Rejection {
             | Self::Json(_)
             | Self::Form { .. }
             | Self::Stream { .. }
-            | Self::Collision { .. } => Code::InvalidArgument.http(),
+            | Self::Collision { .. }
+            | Self::Mask { .. } => Code::InvalidArgument.http(),
         }
     }
 }
@@ -148,7 +154,7 @@ impl From<Rejection> for Status {
             }
             Rejection::MediaType { given } => Self::new(
                 Code::InvalidArgument,
-                format!("the body is {given}; it has to be application/json"),
+                format!("the body is {given}; application/json is always understood"),
             ),
             Rejection::Encoding { given } => Self::new(
                 Code::InvalidArgument,
@@ -190,6 +196,13 @@ impl From<Rejection> for Status {
                 &field,
                 format!("{field} has one value in the body and another in the path or query"),
                 "it is given twice",
+            ),
+            Rejection::Mask { field, limit } => violation(
+                &field,
+                format!(
+                    "the names of all that the request updates are longer than {limit} bytes; give them in {field}, or fewer"
+                ),
+                "it is not filled with so much",
             ),
         }
     }

@@ -3,8 +3,9 @@
 //! Written and read by hand, because the data is to be passed on without a copy.
 
 use bytes::Bytes;
+use narthex_protojson::Field;
 
-use crate::wire::{next_field, put_len};
+use crate::wire::{Payload, next_field, put_len, put_message, take};
 
 const CONTENT_TYPE: u32 = 1;
 const DATA: u32 = 2;
@@ -19,10 +20,10 @@ pub(crate) fn put(content_type: &[u8], data: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Appends a field that is an HttpBody.
-pub(crate) fn put_field(number: u32, content_type: &[u8], data: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn put_field(field: &Field, content_type: &[u8], data: &[u8], out: &mut Vec<u8>) {
     let mut inner = Vec::with_capacity(content_type.len() + data.len() + 16);
     put(content_type, data, &mut inner);
-    put_len(number, &inner, out);
+    put_message(field, &inner, out);
 }
 
 /// An HttpBody that was read.
@@ -45,8 +46,10 @@ impl HttpBody {
         let mut body = Self::default();
         let mut rest = wire.clone();
         while !rest.is_empty() {
-            match next_field(&mut rest)? {
-                (found, Some(inner)) if found == number => body.merge(&inner)?,
+            match take(&mut rest)? {
+                (found, Payload::Len(inner) | Payload::Group(inner)) if found == number => {
+                    body.merge(&inner)?;
+                }
                 _ => {}
             }
         }
@@ -76,15 +79,17 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_is_read(content_type in "[ -~]{0,20}", data: Vec<u8>, number in 1_u32..1000) {
-            let mut wire = Vec::new();
-            put(content_type.as_bytes(), &data, &mut wire);
+            let mut message = Vec::new();
+            put(content_type.as_bytes(), &data, &mut message);
             let expect = HttpBody { content_type: content_type.clone().into(), data: data.clone().into() };
-            prop_assert_eq!(HttpBody::read(&wire.into()), Some(expect.clone()));
+            prop_assert_eq!(HttpBody::read(&message.clone().into()), Some(expect.clone()));
 
-            let mut wire = vec![0x08, 0x96, 0x01];
-            wire[0] = 15 << 3;
-            put_field(number + 15, content_type.as_bytes(), &data, &mut wire);
-            prop_assert_eq!(HttpBody::read_field(&wire.into(), number + 15), Some(expect));
+            // Behind a number and a group.
+            let mut wire = vec![15 << 3, 0x96, 0x01, 0x73, 0x08, 0x01, 0x74];
+            put_len(number + 15, &message, &mut wire);
+            prop_assert_eq!(HttpBody::read_field(&wire.into(), number + 15), Some(expect.clone()));
+            let group = [b"\x73", &message[..], b"\x74"].concat();
+            prop_assert_eq!(HttpBody::read_field(&group.into(), 14), Some(expect));
         }
 
         #[test]

@@ -6,7 +6,7 @@
 //!
 //! How a request becomes a message: the HTTP body is read as `body` says, then come the query parameters, then the
 //! variables of the path. Each is appended as protobuf wire, where the last value of a field wins and lists grow, so no
-//! message is ever built in between.
+//! message is ever built in between. With Envoy's habits the body comes last, but for the elements of lists.
 //!
 //! Streams are JSON arrays, lines, JSON text sequences or server-sent events ([`StreamFormat`]), in requests also the parts of a
 //! multipart body; each message goes on as soon as it is whole, and none is read before somebody has room for it.

@@ -42,9 +42,9 @@ pub(crate) fn plan(route: &Route, headers: &HeaderMap, options: &Options) -> Res
     if matches!(route.body, RequestBody::None) {
         return Ok(BodyPlan { reading: Reading::Json, encoding: Encoding::Identity });
     }
-    let reading = match (reading(route, headers), options.dialect) {
-        (Err(Rejection::MediaType { .. }), Dialect::Envoy) => Reading::Json,
-        (reading, _) => reading?,
+    let reading = match options.dialect {
+        Dialect::Envoy => Reading::Json,
+        Dialect::Specification => reading(route, headers)?,
     };
     let encoding = encoding(headers)?;
     // A stream may be longer than any message of it.
@@ -80,7 +80,10 @@ fn reading(route: &Route, headers: &HeaderMap) -> Result<Reading, Rejection> {
 }
 
 /// How a part of a multipart body is read that is a message of a stream.
-pub(crate) fn of_part(body: &RequestBody, content_type: &[u8]) -> Result<Reading, Rejection> {
+pub(crate) fn of_part(body: &RequestBody, content_type: &[u8], is_file: bool) -> Result<Reading, Rejection> {
+    if is_file && is_bytes(body) {
+        return Ok(Reading::Bytes);
+    }
     of_type(body, essence(content_type)).ok_or_else(|| Rejection::MediaType {
         given: format!("in parts, and one is {}", String::from_utf8_lossy(content_type)),
     })
@@ -88,21 +91,25 @@ pub(crate) fn of_part(body: &RequestBody, content_type: &[u8]) -> Result<Reading
 
 /// How text of this type becomes one message; `None` if it cannot.
 fn of_type(body: &RequestBody, kind: &[u8]) -> Option<Reading> {
-    let is_bytes = match body {
-        RequestBody::Field(BodyField { field, .. }) => {
-            !field.is_list() && !field.is_map() && matches!(field.kind(), Kind::Bytes)
-        }
-        _ => false,
-    };
     if kind.is_empty() || type_is_json(kind) {
         Some(Reading::Json)
     } else if kind.eq_ignore_ascii_case(b"application/x-www-form-urlencoded") {
         Some(if body.form().is_some() { Reading::Form } else { Reading::Json })
-    } else if is_bytes {
+    } else if is_bytes(body) {
         Some(Reading::Bytes)
     } else {
         let is_text = kind.get(..5).is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/"));
         is_text.then_some(Reading::Json)
+    }
+}
+
+/// Whether the body is a field that takes bytes as they are.
+fn is_bytes(body: &RequestBody) -> bool {
+    match body {
+        RequestBody::Field(BodyField { field, .. }) => {
+            !field.is_list() && !field.is_map() && matches!(field.kind(), Kind::Bytes)
+        }
+        _ => false,
     }
 }
 

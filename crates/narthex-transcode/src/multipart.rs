@@ -4,13 +4,14 @@ use std::convert::Infallible;
 use std::error::Error as _;
 
 use bytes::Bytes;
-use http::header;
+use http::header::{self, HeaderMap};
 use multer::{Error, Multipart};
-use narthex_protojson::{Field, Kind, MAX_DEPTH, Message, TOO_DEEP, field_json_to_wire, text_to_wire};
-use narthex_wire::envelope;
+use narthex_protojson::{
+    Field, Kind, MAX_DEPTH, Message, TOO_DEEP, element_json_to_wire, field_json_to_wire, text_to_wire,
+};
 use narthex_wire::protocol::essence;
 
-use crate::bind::nested;
+use crate::bind::{self, Target, nested};
 use crate::error::Rejection;
 use crate::field_path;
 use crate::http_body;
@@ -21,15 +22,15 @@ use crate::rule::{BodyField, RequestBody};
 use crate::update_mask::UpdateMask;
 use crate::wire::put_len;
 
-/// The request message in its envelope: what the parts say, then `tail`, to which `mask` is added.
+/// The request message as far as its body, which is what the parts say; `mask` is told of them.
 pub(crate) async fn bind_body(
     route: &Route,
     body: Bytes,
     content_type: &[u8],
-    tail: &mut Vec<u8>,
-    mut mask: Option<UpdateMask>,
+    target: &Target,
+    mut mask: Option<&mut UpdateMask>,
     options: &Options,
-) -> Result<Bytes, Rejection> {
+) -> Result<Vec<u8>, Rejection> {
     let (kind, parents) = match &route.body {
         RequestBody::Field(BodyField { parents, field }) => match field.kind() {
             Kind::Message(kind) => (kind, [parents, std::slice::from_ref(field)].concat()),
@@ -40,7 +41,7 @@ pub(crate) async fn bind_body(
     let boundary = boundary(content_type)?;
     let whole = std::future::ready(Ok::<_, Infallible>(body));
     let mut parts = Multipart::new(futures_util::stream::once(whole), boundary);
-    let mut out = vec![0; envelope::PREFIX];
+    let mut out = bind::begin(target, 0);
     while let Some(part) = parts.next_field().await.map_err(|error| malformed(&error))? {
         let Some(part) = Part::read(&kind, part, options).await? else { continue };
         let (last, inner) = part.fields.split_last().expect("a field path that resolves is not empty");
@@ -50,15 +51,11 @@ pub(crate) async fn bind_body(
         }
         nested(&parents, &mut out, |out| part.bind(last, options, out))?;
         if let Some(mask) = &mut mask {
-            let value = part.is_json().then(|| serde_json::from_slice(&part.data).ok()).flatten();
-            mask.add(&part.fields, value.as_ref());
+            let json = (part.form(last) == Form::Json).then_some(&part.data[..]);
+            mask.add(&part.fields, json)?;
         }
     }
-    if let Some(mask) = mask {
-        mask.put(tail);
-    }
-    out.extend_from_slice(tail);
-    Ok(envelope::seal(out))
+    Ok(out)
 }
 
 /// RFC 2046 5.1.1.
@@ -130,7 +127,18 @@ struct Part {
     fields: Vec<Field>,
     /// As it came; empty if it says nothing.
     content_type: Vec<u8>,
+    is_file: bool,
     data: Bytes,
+}
+
+/// What the data of a part are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// The value of a `bytes` field as it is.
+    Bytes,
+    HttpBody,
+    Json,
+    Text,
 }
 
 impl Part {
@@ -141,6 +149,7 @@ impl Part {
         options: &Options,
     ) -> Result<Option<Self>, Rejection> {
         let headers = part.headers();
+        let is_file = is_file(headers);
         let name = headers.get(header::CONTENT_DISPOSITION);
         let name = name.and_then(|value| parameter(value.as_bytes(), b"name"));
         let name = name.and_then(|name| String::from_utf8(name).ok()).filter(|name| !name.is_empty());
@@ -153,28 +162,37 @@ impl Part {
         }
         match field_path::resolve(kind, name.split('.')) {
             Ok(fields) => {
-                Ok(Some(Self { name, fields, content_type: content_type.unwrap_or_default(), data }))
+                let content_type = content_type.unwrap_or_default();
+                Ok(Some(Self { name, fields, content_type, is_file, data }))
             }
             Err(_) if options.read.ignore_unknown => Ok(None),
             Err(_) => Err(Rejection::form(&name, format!("{} has no such field", kind.full_name()))),
         }
     }
 
-    fn is_json(&self) -> bool {
-        media::type_is_json(essence(&self.content_type))
+    /// What it is to the field that it names.
+    fn form(&self, field: &Field) -> Form {
+        let is_json = media::type_is_json(essence(&self.content_type));
+        match field.kind() {
+            // A file, or a text box: both are bytes as they are. JSON says them in base64, unless it is what somebody's file holds.
+            Kind::Bytes if self.is_file || !is_json => Form::Bytes,
+            Kind::Message(kind) if kind.is_http_body() => Form::HttpBody,
+            _ if is_json => Form::Json,
+            _ => Form::Text,
+        }
     }
 
     fn bind(&self, field: &Field, options: &Options, out: &mut Vec<u8>) -> Result<(), Rejection> {
-        match field.kind() {
-            // A file, or a text box: both are bytes as they are.
-            Kind::Bytes if !self.is_json() => put_len(field.number(), &self.data, out),
-            Kind::Message(kind) if kind.is_http_body() => {
-                http_body::put_field(field.number(), &self.content_type, &self.data, out);
+        match self.form(field) {
+            Form::Bytes => put_len(field.number(), &self.data, out),
+            Form::HttpBody => http_body::put_field(field, &self.content_type, &self.data, out),
+            Form::Json => {
+                // RFC 7578 4.3: a list may come in as many parts as it has elements.
+                let is_element = field.is_list() && !matches!(self.data.trim_ascii(), [b'[', ..] | b"null");
+                let read = if is_element { element_json_to_wire } else { field_json_to_wire };
+                read(field, &self.data, &options.read, out).map_err(Rejection::Json)?;
             }
-            _ if self.is_json() => {
-                field_json_to_wire(field, &self.data, &options.read, out).map_err(Rejection::Json)?;
-            }
-            _ => {
+            Form::Text => {
                 let text = std::str::from_utf8(&self.data)
                     .map_err(|_| Rejection::form(&self.name, "it is not UTF-8"))?;
                 text_to_wire(std::slice::from_ref(field), text, &options.read, out)
@@ -183,6 +201,13 @@ impl Part {
         }
         Ok(())
     }
+}
+
+/// Whether a part is a file. One without a name is what a browser sends where none was chosen.
+pub(crate) fn is_file(headers: &HeaderMap) -> bool {
+    let Some(disposition) = headers.get(header::CONTENT_DISPOSITION) else { return false };
+    let named = |name: &[u8]| parameter(disposition.as_bytes(), name).is_some_and(|name| !name.is_empty());
+    named(b"filename") || named(b"filename*")
 }
 
 /// What multer says is wrong with a body.

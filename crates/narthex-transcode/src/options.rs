@@ -37,14 +37,15 @@ pub struct Options {
     /// How a stream of messages is written where `Accept` asks for nothing in particular.
     pub stream: StreamFormat,
     /// A PATCH whose request has one `FieldMask`, which is not given, has it filled with the fields of what it updates that the
-    /// body gives, be it JSON or a form. What it updates is the body's field; with body `*` the message that the path's variables
+    /// body gives, be it JSON or a form, or the query. What it updates is the body's field; with body `*` the message that the path's variables
     /// lead into (`{book.name=books/*}`), or the only one of the request, and where that is none or several the mask stays unset.
     pub fill_update_mask: bool,
     /// Compress answers of a kilobyte and more as `Accept-Encoding` asks; streams never are.
     pub compress: bool,
     /// Whose habits are followed where no option of its own says. Envoy's: a query parameter without `=` is not looked at;
-    /// one that names a variable of the path wins over the path; whatever the type of a body is, it is JSON; a stream of
-    /// messages is an array, so no body is none.
+    /// one that names a variable of the path wins over the path, and what the body says of a field over both, but where it says
+    /// the default value of a field that cannot tell it from none; whatever the type of a body is, it is JSON; a stream of
+    /// messages is an array, unless the type says lines or a sequence, so no body is none.
     pub dialect: Dialect,
 }
 

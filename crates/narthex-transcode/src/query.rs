@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use narthex_protojson::{Field, Message, TOO_DEEP, text_to_wire};
 
+use crate::bind::Target;
 use crate::captured::Captured;
 use crate::error::Rejection;
 use crate::escape;
@@ -11,7 +12,7 @@ use crate::field_path;
 use crate::options::{Options, UnknownQuery};
 use crate::template::Dialect;
 
-/// Appends to `known` what the parameters of `query` set, and keeps in `unknown` those that name no field.
+/// Puts into `known` what the parameters of `query` set, and keeps in `unknown` those that name no field.
 ///
 /// Names are field paths (`page.size`, in proto or JSON spelling). A repeated field takes every value of its name, any
 /// other the last one. A parameter without `=` has the empty value, one without a name says nothing. What nobody takes is
@@ -20,7 +21,7 @@ pub(crate) fn bind<'q>(
     message: &Message,
     query: &'q str,
     options: &'q Options,
-    mut known: Option<&mut Vec<u8>>,
+    mut known: Option<&mut Target>,
     mut unknown: Option<&mut Captured<'q>>,
 ) -> Result<(), Rejection> {
     for (name, value) in pairs(query, options) {
@@ -34,9 +35,9 @@ pub(crate) fn bind<'q>(
             }
             continue;
         };
-        if let Some(out) = &mut known {
+        if let Some(target) = &mut known {
             let value = field.value(value, options)?;
-            text_to_wire(&fields, &value, &options.read, out)
+            text_to_wire(&fields, &value, &options.read, target.place(&fields, options))
                 .map_err(|error| field.refuse(error.to_string()))?;
         }
     }
@@ -52,12 +53,13 @@ pub(crate) fn bind_form(
     out: &mut Vec<u8>,
 ) -> Result<(), Rejection> {
     let form = std::str::from_utf8(form).map_err(|_| Rejection::form("", "the form is not UTF-8"))?;
+    let mut path = parents.to_vec();
     for (name, value) in split(form) {
         let field = Named::of(name, true, options);
         if field_path::is_too_deep(&field.decoded) {
             return Err(Rejection::form(&field.decoded, TOO_DEEP));
         }
-        let Some(fields) = field.fields(message) else {
+        let Some(mut fields) = field.fields(message) else {
             if options.read.ignore_unknown {
                 continue;
             }
@@ -68,7 +70,8 @@ pub(crate) fn bind_form(
         };
         let value = escape::parameter(value.unwrap_or_default(), true, options)
             .map_err(|message| Rejection::form(&field.decoded, message))?;
-        let path = [parents, &fields].concat();
+        path.truncate(parents.len());
+        path.append(&mut fields);
         text_to_wire(&path, &value, &options.read, out)
             .map_err(|error| Rejection::form(&field.decoded, error.to_string()))?;
     }
@@ -76,13 +79,23 @@ pub(crate) fn bind_form(
 }
 
 /// The fields that a form names, each by the way to it.
-pub(crate) fn form_fields(message: &Message, form: &[u8], options: &Options) -> Vec<Vec<Field>> {
+pub(crate) fn form_fields<'f>(
+    message: &'f Message,
+    form: &'f [u8],
+    options: &'f Options,
+) -> impl Iterator<Item = Vec<Field>> + 'f {
     let form = std::str::from_utf8(form).unwrap_or_default();
-    let named = split(form).map(|(name, _)| Named::of(name, true, options));
-    named
-        .filter(|name| !field_path::is_too_deep(&name.decoded))
-        .filter_map(|name| name.fields(message))
-        .collect()
+    split(form).filter_map(move |(name, _)| Named::of(name, true, options).fields(message))
+}
+
+/// The fields that a query names, each by the way to it.
+pub(crate) fn fields<'q>(
+    message: &'q Message,
+    query: &'q str,
+    options: &'q Options,
+) -> impl Iterator<Item = Vec<Field>> + 'q {
+    pairs(query, options)
+        .filter_map(move |(name, _)| Named::of(name, options.plus_is_space, options).fields(message))
 }
 
 /// The name of the first parameter, for a rule that takes none.

@@ -55,9 +55,7 @@ pub(crate) async fn from_grpc(
     keep_metadata(&mut head.headers);
     add_metadata(&mut head.headers, &trailing);
     let accepted = accepted.filter(|_| {
-        !is_without_content(head.status)
-            && written.is_worth_compressing()
-            && !head.headers.contains_key(header::CONTENT_ENCODING)
+        !is_without_content(head.status) && written.is_worth_compressing() && may_be_compressed(&head.headers)
     });
     let mut response = Response::from_parts(head, Body::empty());
     match accepted {
@@ -146,6 +144,25 @@ fn put_body(response: &mut Response<Body>, written: Written) {
     *response.body_mut() = Body::full(written.data);
 }
 
+/// Whether headers that the servicer chose leave it open how the body is encoded.
+fn may_be_compressed(headers: &HeaderMap) -> bool {
+    let is_no_transform = |directive: &[u8]| directive.trim_ascii().eq_ignore_ascii_case(b"no-transform");
+    let directives = headers.get_all(header::CACHE_CONTROL).iter();
+    let mut directives = directives.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    // A range counts the bytes of what has one encoding already (RFC 9110 14.4).
+    !headers.contains_key(header::CONTENT_ENCODING)
+        && !headers.contains_key(header::CONTENT_RANGE)
+        && !directives.any(is_no_transform)
+}
+
+/// Makes a tag weak: it stands for the same content in several encodings (RFC 9110 8.8.3.3).
+fn weaken(headers: &mut HeaderMap) {
+    let Some(tag) = headers.get(header::ETAG).filter(|tag| tag.as_bytes().starts_with(b"\"")) else { return };
+    if let Ok(weak) = HeaderValue::from_bytes(&[b"W/", tag.as_bytes()].concat()) {
+        headers.insert(header::ETAG, weak);
+    }
+}
+
 fn put_compressed(response: &mut Response<Body>, mut written: Written, accepted: Accepted) {
     let encoding = accepted.best_of(&ENCODINGS);
     if encoding != Encoding::Identity {
@@ -158,6 +175,7 @@ fn put_compressed(response: &mut Response<Body>, mut written: Written, accepted:
     headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
     if encoding != Encoding::Identity {
         headers.insert(header::CONTENT_ENCODING, encoding.to_header());
+        weaken(headers);
     }
 }
 

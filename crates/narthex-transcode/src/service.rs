@@ -7,11 +7,11 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::request::Parts;
-use http::{Method, Request, Response};
+use http::{Extensions, Method, Request, Response};
 use narthex_wire::{Accepted, Answered, Body, Code, CollectError, Encoding, Flow, Origin, Status, is_grpc};
 use tower_service::Service;
 
-use crate::bind;
+use crate::bind::{self, Target};
 use crate::collision;
 use crate::error::Rejection;
 use crate::layer::Shared;
@@ -67,8 +67,7 @@ pub type ResponseFuture<F> = Answered<F>;
 struct Plan {
     route: usize,
     body: BodyPlan,
-    /// What query and path set, as wire to come after the body.
-    tail: Vec<u8>,
+    target: Target,
 }
 
 impl Plan {
@@ -82,15 +81,13 @@ impl Plan {
             // A gRPC method's own path: what is not JSON there may be another protocol's, and dispatch knows what to say.
             return None;
         }
-        let mut tail = Vec::new();
         let planned = media::plan(found.route, request.headers(), &shared.options).and_then(|body| {
-            bind::bind_target(&found, request.uri().query(), &shared.options, &mut tail)?;
-            Ok(body)
+            let target = Target::of(&found, request.uri().query(), &shared.options)?;
+            Ok(Self { route: found.index(), body, target })
         });
-        Some(match planned {
-            Ok(body) => Ok(Self { route: found.index(), body, tail }),
-            Err(rejection) => Err(Box::new(refuse(rejection, request.method(), shared))),
-        })
+        Some(planned.map_err(|rejection| {
+            Box::new(refuse(rejection, request.method(), is_told(request.extensions()), shared))
+        }))
     }
 }
 
@@ -98,19 +95,28 @@ impl Plan {
 fn no_route(request: &Request<Body>, shared: &Shared) -> Response<Body> {
     let path = request.uri().path().to_owned();
     let allowed = shared.table.allowed(&path);
+    let is_told = is_told(request.extensions());
     if allowed.is_empty() {
-        return refuse(Rejection::NoRoute { path }, request.method(), shared);
+        return refuse(Rejection::NoRoute { path }, request.method(), is_told, shared);
     }
     let allow = HeaderValue::try_from(allowed.join(", ")).expect("HTTP methods are valid in a header");
     let method = request.method().to_string();
-    let mut response = refuse(Rejection::Method { method, path }, request.method(), shared);
+    let mut response = refuse(Rejection::Method { method, path }, request.method(), is_told, shared);
     response.headers_mut().insert(header::ALLOW, allow);
     response
 }
 
-fn refuse(rejection: Rejection, method: &Method, shared: &Shared) -> Response<Body> {
+/// Whether somebody wants to know which way an answer took, or what of a call was. Those who do stand behind one who says where
+/// requests come from: in the middle of another server nobody does, and telling takes an allocation or three.
+fn is_told(extensions: &Extensions) -> bool {
+    extensions.get::<Origin>().is_some()
+}
+
+fn refuse(rejection: Rejection, method: &Method, is_told: bool, shared: &Shared) -> Response<Body> {
     let mut response = response::refuse(rejection, shared);
-    response.extensions_mut().insert(Flow::Json);
+    if is_told {
+        response.extensions_mut().insert(Flow::Json);
+    }
     if method == Method::HEAD { response::without_body(response) } else { response }
 }
 
@@ -120,21 +126,20 @@ where
 {
     let (mut head, body) = request.into_parts();
     let method = head.method.clone();
-    // Those who ask which way an answer took, or what of a call was, are there if somebody in front says where requests come
-    // from: in the middle of another server nobody does, and telling takes an allocation or three.
-    let is_told = head.extensions.get::<Origin>().is_some();
+    let is_told = is_told(&head.extensions);
     let route = shared.table.route(plan.route);
     let reply = Reply::wanted(&head, route.server_streams, &shared);
     let (index, failure) = (plan.route, Failure::of(route.client_streams));
     let message = if route.client_streams {
         let (headers, failure) = (&head.headers, failure.clone());
-        RequestStream::new(body, headers, plan.body, index, plan.tail, failure, shared.clone()).map(Body::new)
+        RequestStream::new(body, headers, plan.body, index, plan.target, failure, shared.clone())
+            .map(Body::new)
     } else {
         message(&head, body, plan, &shared).await.map(Body::full)
     };
     let body = match message {
         Ok(body) => body,
-        Err(rejection) => return refuse(rejection, &method, &shared),
+        Err(rejection) => return refuse(rejection, &method, is_told, &shared),
     };
     request::to_grpc(&mut head, route, is_told);
     let Ok(answer) = inner.call(Request::from_parts(head, body)).await;
@@ -142,7 +147,9 @@ where
         return answer;
     }
     let mut response = match reply {
-        Reply::Stream(format) => stream::from_grpc(answer, index, format, failure, shared.clone()).await,
+        Reply::Stream(format) => {
+            stream::from_grpc(answer, index, format, failure, is_told, shared.clone()).await
+        }
         Reply::Unary(accepted) => {
             let response = response::from_grpc(answer, route, accepted, &shared).await;
             match failure.take() {
@@ -184,23 +191,30 @@ async fn message(head: &Parts, body: Body, plan: Plan, shared: &Shared) -> Resul
         _ => collect(body, plan.body.encoding, options.max_body).await?,
     };
     let content_type = head.headers.get(header::CONTENT_TYPE).map_or(&[][..], HeaderValue::as_bytes);
-    let mut tail = plan.tail;
+    let mut target = plan.target;
     let fills = options.fill_update_mask && head.method == Method::PATCH;
-    let mask = if fills { UpdateMask::wanted(route, &tail) } else { None };
+    let mut mask = if fills { UpdateMask::wanted(route, &target) } else { None };
     let message = match plan.body.reading {
         Reading::Multipart => {
-            multipart::bind_body(route, body, content_type, &mut tail, mask, options).await?
+            multipart::bind_body(route, body, content_type, &target, mask.as_mut(), options).await?
         }
         reading => {
-            if let Some(mut mask) = mask {
-                mask.read(&body, reading, options);
-                mask.put(&mut tail);
+            let message = bind::bind_body(route, &body, content_type, reading, &target, options)?;
+            if let Some(mask) = &mut mask {
+                mask.read(&body, reading, options)?;
             }
-            bind::bind_body(route, &body, content_type, reading, &tail, options)?
+            message
         }
     };
+    if let Some(mut mask) = mask {
+        if let Some(query) = head.uri.query().filter(|_| bind::reads_query(route, options)) {
+            mask.read_query(route, query, options)?;
+        }
+        mask.put(&mut target.tail);
+    }
+    let message = bind::finish(message, &target);
     if options.refuse_collisions
-        && let Some(field) = collision::find(&route.input, &message, &tail)
+        && let Some(field) = collision::find(&route.input, &message, &target)
     {
         return Err(Rejection::Collision { field });
     }

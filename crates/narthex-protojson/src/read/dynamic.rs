@@ -40,9 +40,9 @@ impl<'t> Reader<'t> {
                 put_tag(&mut reader.out, 1, WireType::Len);
                 let name = reader.put_raw_string()?;
                 reader.scan.expect(b':')?;
-                reader.nested(2, Self::dynamic).map_err(|failure| {
-                    failure.within(Step::Name(name.decoded().unwrap_or_default().into_owned()))
-                })
+                reader
+                    .nested(2, Self::dynamic)
+                    .map_err(|failure| failure.within(Step::found(&name.decoded().unwrap_or_default())))
             })
         })
     }

@@ -24,6 +24,17 @@ pub(super) enum Step {
     Key(String),
 }
 
+impl Step {
+    /// A name that the text gives and no schema: it is repeated at no great length.
+    #[cold]
+    pub(super) fn found(name: &str) -> Self {
+        Self::Name(match crate::text::beginning(name) {
+            Some(beginning) => format!("{beginning}..."),
+            None => name.to_owned(),
+        })
+    }
+}
+
 impl Failure {
     #[cold]
     pub(super) fn new(at: usize, message: impl Into<String>) -> Self {

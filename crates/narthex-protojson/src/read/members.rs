@@ -74,7 +74,7 @@ impl<'t> Reader<'t> {
     pub(super) fn unknown(&mut self, message: &MessageTable, name: &str, at: usize) -> Result<()> {
         if self.options().ignore_unknown {
             let skipped = self.scan.skip(self.nesting);
-            return skipped.map_err(|failure| failure.within(Step::Name(name.to_owned())));
+            return skipped.map_err(|failure| failure.within(Step::found(name)));
         }
         let name = crate::text::quoted(name);
         Err(Failure::new(at, format!("{} has no field {name}", message.full_name)))

@@ -75,6 +75,24 @@ pub fn field_json_to_wire(
     })
 }
 
+/// Appends wire that adds one element, given as JSON, to a field that is a list.
+///
+/// # Errors
+///
+/// As [`field_json_to_wire`].
+pub fn element_json_to_wire(
+    field: &Field,
+    json: &[u8],
+    options: &ReadOptions,
+    out: &mut Vec<u8>,
+) -> std::result::Result<(), ReadError> {
+    let table = field.table();
+    run(field.tables(), json, *options, out, |reader| {
+        let read = reader.value(table.kind, table.slot.always(), Null::Refused);
+        read.map(drop).map_err(|failure| failure.within(Step::Name(table.json_name.to_string())))
+    })
+}
+
 fn run<'t>(
     tables: &'t Tables,
     json: &'t [u8],

@@ -1,6 +1,6 @@
 //! ProtoJSON text to wire.
 
-use narthex_protojson::{ReadOptions, field_json_to_wire, json_to_wire};
+use narthex_protojson::{ReadOptions, element_json_to_wire, field_json_to_wire, json_to_wire};
 use serde_json::json;
 
 use crate::support::{POOL, canonical, kinds, read, read_with, write};
@@ -215,6 +215,24 @@ fn what_is_refused_is_quoted_in_part_and_leaves_no_trace() {
 }
 
 /// `levels` times `open`, then `inside`, then as many times `close`.
+#[test]
+fn names_that_no_schema_has_are_repeated_in_part() {
+    let long = "x".repeat(100_000);
+    let unknown = ReadOptions { ignore_unknown: true, ..ReadOptions::default() };
+    for (json, options) in [
+        (format!(r#"{{"object": {{"{long}": {{"k": 1e999}}}}}}"#), ReadOptions::default()),
+        (format!(r#"{{"anyJson": {{"{long}": [1e999]}}}}"#), ReadOptions::default()),
+        (format!(r#"{{"byText": {{"{long}": "x"}}}}"#), ReadOptions::default()),
+        (format!(r#"{{"{long}": [}}"#), unknown),
+    ] {
+        let error = read_with(&kinds(), &json, options).unwrap_err();
+        assert!(error.path.contains("xxx") && error.path.len() < 200, "{} bytes", error.path.len());
+        assert!(error.to_string().len() < 400, "{} bytes", error.to_string().len());
+    }
+    let error = read(&kinds(), r#"{"object": {"short": 1e999}}"#).unwrap_err();
+    assert_eq!(error.path, "object.short");
+}
+
 fn nested(levels: usize, open: &str, inside: &str, close: &str) -> String {
     format!("{}{inside}{}", open.repeat(levels), close.repeat(levels))
 }
@@ -301,6 +319,22 @@ fn a_field_alone() {
     assert_eq!(field("inner", "null").unwrap(), b"");
     assert_eq!(field("any_json", "null").unwrap(), b"\xfa\x02\x02\x08\x00");
     assert_eq!(field("inners", "[{\"i32\": \"x\"}]").unwrap_err().path, "inners[0].i32");
+}
+
+#[test]
+fn an_element_alone() {
+    let element = |name: &str, json: &str| {
+        let (field, mut wire) = (kinds().field(name).unwrap(), b"kept".to_vec());
+        element_json_to_wire(&field, json.as_bytes(), &ReadOptions::default(), &mut wire)
+            .map(|()| wire.split_off(4))
+    };
+    // A parser takes numbers that are not packed, too.
+    assert_eq!(element("numbers", "0").unwrap(), b"\xf0\x01\x00");
+    assert_eq!(element("texts", "\"\"").unwrap(), b"\xfa\x01\x00");
+    assert_eq!(element("inners", " {} ").unwrap(), b"\x82\x02\x00");
+    for (json, path) in [("{\"i32\": \"x\"}", "inners.i32"), ("null", "inners"), ("{}, {}", "")] {
+        assert_eq!(element("inners", json).unwrap_err().path, path, "{json}");
+    }
 }
 
 #[test]

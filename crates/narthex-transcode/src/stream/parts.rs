@@ -18,8 +18,8 @@ use crate::multipart;
 /// What a part is that does not say what it is (RFC 7578 4.4).
 const PLAIN: Bytes = Bytes::from_static(b"text/plain");
 
-/// The largest head of a part, with what stands before the first.
-const HEAD: usize = 64 * 1024;
+/// The largest head of a part, with what stands before the first. Its end is looked for in all of it with every frame that comes.
+const HEAD: usize = 16 * 1024;
 
 pub(super) struct Parts {
     reader: Multipart<'static>,
@@ -33,6 +33,7 @@ pub(super) struct Parts {
 struct Part {
     field: Field<'static>,
     content_type: Bytes,
+    is_file: bool,
     data: Pieces,
 }
 
@@ -48,7 +49,13 @@ impl Parts {
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Piece>, Broken>> {
         loop {
             let Some(part) = &mut self.begun else {
-                let head = self.gate.next_or(cx, HEAD, |cx| self.reader.poll_next_field(cx));
+                let head = self.gate.next_or(cx, HEAD, |cx| match self.reader.poll_next_field(cx) {
+                    // No body at all is no messages, as in the other framings.
+                    Poll::Ready(Err(Error::IncompleteStream)) if !self.gate.has_come() => {
+                        Poll::Ready(Ok(None))
+                    }
+                    head => head,
+                });
                 let Some(field) = ready!(head)? else { return Poll::Ready(Ok(None)) };
                 self.begun = Some(Part::new(field)?);
                 continue;
@@ -75,11 +82,12 @@ impl Part {
         }
         let content_type = field.headers().get(CONTENT_TYPE);
         let content_type = content_type.map(|value| Bytes::copy_from_slice(value.as_bytes()));
-        Ok(Self { content_type: content_type.unwrap_or(PLAIN), data: Pieces::default(), field })
+        let is_file = multipart::is_file(field.headers());
+        Ok(Self { content_type: content_type.unwrap_or(PLAIN), is_file, data: Pieces::default(), field })
     }
 
     fn into_piece(self) -> Piece {
-        Piece { data: self.data.into_bytes(), content_type: self.content_type }
+        Piece { data: self.data.into_bytes(), content_type: self.content_type, is_file: self.is_file }
     }
 }
 
@@ -91,9 +99,15 @@ struct Gate {
     open: AtomicBool,
     /// How many bytes were taken since something was given.
     taken: AtomicUsize,
+    /// There is a body.
+    came: AtomicBool,
 }
 
 impl Gate {
+    fn has_come(&self) -> bool {
+        self.came.load(Relaxed)
+    }
+
     fn next_or<T>(
         &self,
         cx: &mut Context<'_>,
@@ -141,6 +155,7 @@ impl Stream for Frames {
         if let Some(Ok(data)) = &data {
             self.gate.open.store(false, Relaxed);
             self.gate.taken.fetch_add(data.len(), Relaxed);
+            self.gate.came.fetch_or(!data.is_empty(), Relaxed);
         }
         Poll::Ready(data)
     }

@@ -10,7 +10,7 @@ use http_body::{Body as HttpBody, Frame};
 use narthex_wire::{Body, BoxError, Status};
 
 use super::source::{Broken, Piece, Source};
-use crate::bind;
+use crate::bind::{self, Target};
 use crate::error::Rejection;
 use crate::layer::Shared;
 use crate::media::{self, BodyPlan, Reading};
@@ -44,7 +44,7 @@ pub(crate) struct RequestStream {
     shared: Arc<Shared>,
     route: usize,
     /// What query and path set, for the first message, as in Envoy.
-    tail: Vec<u8>,
+    target: Target,
     reading: Reading,
     failure: Failure,
 }
@@ -55,24 +55,25 @@ impl RequestStream {
         headers: &HeaderMap,
         plan: BodyPlan,
         route: usize,
-        tail: Vec<u8>,
+        target: Target,
         failure: Failure,
         shared: Arc<Shared>,
     ) -> Result<Self, Rejection> {
         let kind = &shared.table.route(route).body;
         let source = Source::new(body, headers, plan, kind, &shared.options)?;
-        Ok(Self { source, shared, route, tail, reading: plan.reading, failure })
+        Ok(Self { source, shared, route, target, reading: plan.reading, failure })
     }
 
     /// A message in its envelope.
     fn message(&mut self, piece: &Piece) -> Result<Bytes, Rejection> {
         let route = self.shared.table.route(self.route);
         let reading = match self.reading {
-            Reading::Multipart => media::of_part(&route.body, &piece.content_type)?,
+            Reading::Multipart => media::of_part(&route.body, &piece.content_type, piece.is_file)?,
             _ => Reading::Json,
         };
-        let tail = std::mem::take(&mut self.tail);
-        bind::bind_body(route, &piece.data, &piece.content_type, reading, &tail, &self.shared.options)
+        let (target, options) = (std::mem::take(&mut self.target), &self.shared.options);
+        let message = bind::bind_body(route, &piece.data, &piece.content_type, reading, &target, options)?;
+        Ok(bind::finish(message, &target))
     }
 
     fn fail(&mut self, rejection: Rejection) -> BoxError {

@@ -19,12 +19,13 @@ use super::{Failure, StreamFormat};
 use crate::layer::Shared;
 use crate::response::{self, Written, status_json, write};
 
-/// Turns the answer of a streaming method into the answer of its binding.
+/// Turns the answer of a streaming method into the answer of its binding. How the call ended is told if `is_told`.
 pub(crate) async fn from_grpc(
     answer: Response<Body>,
     route: usize,
     format: StreamFormat,
     failure: Failure,
+    is_told: bool,
     shared: Arc<Shared>,
 ) -> Response<Body> {
     let (head, body) = answer.into_parts();
@@ -59,7 +60,9 @@ pub(crate) async fn from_grpc(
     }
     response::add_metadata(response.headers_mut(), &initial);
     *response.extensions_mut() = head.extensions;
-    response.extensions_mut().insert(outcome);
+    if is_told {
+        response.extensions_mut().insert(outcome);
+    }
     response
 }
 

@@ -25,6 +25,8 @@ pub(super) struct Piece {
     pub(super) data: Bytes,
     /// What it is, by itself or, of a raw body, by its head: there the first piece alone has it.
     pub(super) content_type: Bytes,
+    /// It is a file by its head.
+    pub(super) is_file: bool,
 }
 
 /// Why nothing more can be taken from a body.
@@ -56,6 +58,8 @@ pub(super) enum Source {
         body: Body,
         values: Values,
         limit: usize,
+        /// No body at all is no messages; there may be none though only its end says so.
+        may_be_none: bool,
     },
     /// A part a message.
     Parts(Box<Parts>),
@@ -96,7 +100,8 @@ impl Source {
                 let is_array = StreamFormat::of_body(headers) == StreamFormat::Array;
                 let layout = if is_array { Layout::Array } else { Layout::Sequence };
                 let limit = options.max_body;
-                Self::Values { body, values: Values::new(layout, limit), limit }
+                let may_be_none = options.dialect == Dialect::Specification;
+                Self::Values { body, values: Values::new(layout, limit), limit, may_be_none }
             }
         })
     }
@@ -104,14 +109,17 @@ impl Source {
     /// What the next message is made of; `None` once, at the end.
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Piece>, Broken>> {
         let next = match self {
-            Self::Values { body, values, limit } => ready!(poll_value(body, values, *limit, cx)),
+            Self::Values { body, values, limit, may_be_none } => {
+                ready!(poll_value(body, values, *limit, *may_be_none, cx))
+            }
             Self::Parts(parts) => ready!(parts.poll_next(cx)),
             Self::Raw { body, piece, content_type, sent } => {
                 ready!(poll_raw(body, piece, cx)).map(|data| {
                     // One message at least, for its content type and what the path says.
                     let is_first = !std::mem::replace(sent, true);
                     let data = data.or_else(|| is_first.then(Bytes::new));
-                    data.map(|data| Piece { data, content_type: std::mem::take(content_type) })
+                    let content_type = std::mem::take(content_type);
+                    data.map(|data| Piece { data, content_type, is_file: false })
                 })
             }
             Self::Ended => Ok(None),
@@ -133,19 +141,21 @@ fn poll_value(
     body: &mut Body,
     values: &mut Values,
     limit: usize,
+    may_be_none: bool,
     cx: &mut Context<'_>,
 ) -> Poll<Result<Option<Piece>, Broken>> {
     let misfit = |misfit| match misfit {
         Misfit::Syntax(message) => Rejection::Stream { message },
         Misfit::TooLarge => Rejection::TooLarge { limit },
     };
-    let piece = |data| Piece { data, content_type: Bytes::new() };
+    let piece = |data| Piece { data, content_type: Bytes::new(), is_file: false };
     loop {
         if let Some(value) = values.next().map_err(misfit)? {
             return Poll::Ready(Ok(Some(piece(value))));
         }
         match ready!(poll_data(body, cx)).transpose()? {
             Some(data) => values.push(&data),
+            None if may_be_none && values.is_untouched() => return Poll::Ready(Ok(None)),
             None => return Poll::Ready(Ok(values.finish().map_err(misfit)?.map(piece))),
         }
     }

@@ -70,6 +70,11 @@ impl Values {
         self.text.extend_from_slice(data);
     }
 
+    /// Whether there was no text at all.
+    pub(super) fn is_untouched(&self) -> bool {
+        matches!(self.state, State::Start) && self.blank == 0 && self.text.is_empty()
+    }
+
     /// The next value, or `None` if more text is needed.
     pub(super) fn next(&mut self) -> Result<Option<Bytes>, Misfit> {
         while let Some(&byte) = self.text.get(self.at) {

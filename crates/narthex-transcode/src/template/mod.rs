@@ -36,7 +36,7 @@ pub enum Segment {
     Literal(String),
     /// `*`: any one segment that is not empty.
     Any,
-    /// `**`: all segments that are left for it, none included.
+    /// `**`: all segments that are left for it; none will do where it comes last, as it does in http.proto's templates.
     Rest,
 }
 

@@ -106,6 +106,32 @@ fn a_stream_of_no_messages() {
     {
         assert_eq!(talk(content_type, Body::full(text)).body, "[]", "{content_type} {text:?}");
     }
+    // Where only the end says that there is nothing.
+    for content_type in ["application/json", "application/x-ndjson", "application/json-seq", MULTIPART] {
+        for pieces in [vec![], vec![vec![]]] {
+            assert_eq!(talk(content_type, frames(pieces)).body, "[]", "{content_type}");
+        }
+        for encoding in [Encoding::Gzip, Encoding::Zstd] {
+            let headers = [("content-type", content_type), ("content-encoding", encoding.name())];
+            let none = frames([compressed(encoding, b"")]);
+            assert_eq!(
+                sent(Options::default(), "/api/talk", &headers, none).body,
+                "[]",
+                "{content_type} {encoding:?}"
+            );
+        }
+    }
+    for (content_type, text) in [("application/json", " "), (MULTIPART, "\r\n")] {
+        assert_eq!(talk(content_type, frames([text.into()])).status, 400, "{content_type}");
+    }
+    // An array has to be one for Envoy.
+    for body in [Body::empty(), frames([])] {
+        let headers = [("content-type", "application/json")];
+        assert_eq!(sent(Options::envoy(), "/api/talk", &headers, body).status, 400);
+    }
+    let cut = frames([compressed(Encoding::Gzip, b"")[..12].to_vec()]);
+    let headers = [("content-type", MULTIPART), ("content-encoding", "gzip")];
+    assert_eq!(sent(Options::default(), "/api/talk", &headers, cut).status, 400);
     let headers = [("content-type", "application/x-ndjson"), ("content-encoding", "gzip")];
     let none = compressed(Encoding::Gzip, b"");
     for body in [Body::empty(), Body::full(none)] {
@@ -117,11 +143,17 @@ fn a_stream_of_no_messages() {
 fn parts_of_bytes_are_messages_of_a_bytes_field() {
     let body = "--b\r\ncontent-disposition: form-data; name=a; filename=a.png\r\ncontent-type: image/png\r\n\r\n\u{1}\u{2}\r\n\
                 --b\r\ncontent-disposition: form-data; name=b\r\n\r\ntext\r\n\
-                --b\r\ncontent-disposition: form-data; name=c\r\ncontent-type: application/json\r\n\r\n\"AQI=\"\r\n--b--\r\n";
+                --b\r\ncontent-disposition: form-data; name=c\r\ncontent-type: application/json\r\n\r\n\"AQI=\"\r\n\
+                --b\r\ncontent-disposition: form-data; name=d; filename=d\r\ncontent-type: application/json\r\n\r\n{}\r\n--b--\r\n";
     let got = sent(Options::default(), "/api/covers/T", &[("content-type", MULTIPART)], Body::full(body));
     assert_eq!(
         messages(&got.seen.unwrap(), "shop.v1.Book"),
-        [json!({"title": "T", "cover": "AQI="}), json!({"cover": "dGV4dA=="}), json!({"cover": "AQI="})]
+        [
+            json!({"title": "T", "cover": "AQI="}),
+            json!({"cover": "dGV4dA=="}),
+            json!({"cover": "AQI="}),
+            json!({"cover": "e30="})
+        ]
     );
 }
 
@@ -132,7 +164,12 @@ fn what_is_no_stream_of_messages_is_refused() {
         assert_eq!(json["details"][0]["fieldViolations"][0]["field"].as_str().unwrap_or_default(), field);
     }
     for (content_type, body, status, message) in [
-        ("application/xml", "<a/>", 415, "the body is application/xml; it has to be application/json"),
+        (
+            "application/xml",
+            "<a/>",
+            415,
+            "the body is application/xml; application/json is always understood",
+        ),
         ("multipart/form-data", "--b--", 400, "the form cannot be read: the content-type names no boundary"),
         (
             MULTIPART,
@@ -150,7 +187,7 @@ fn what_is_no_stream_of_messages_is_refused() {
             MULTIPART,
             "--b\r\ncontent-type: image/png\r\n\r\n{}\r\n--b--\r\n",
             415,
-            "the body is in parts, and one is image/png; it has to be application/json",
+            "the body is in parts, and one is image/png; application/json is always understood",
         ),
     ] {
         assert_eq!(refused(&talk(content_type, Body::full(body)), status)["message"], message);
@@ -189,6 +226,9 @@ fn each_message_is_bounded_and_nothing_else_grows() {
             assert_eq!(got.status, status, "{content_type} {encoding:?} {}", text.len());
         }
     }
+    // The end of a head is looked for with every frame, so it may not be as long as a message.
+    let head = part(&"y".repeat(20_000), "{}");
+    assert_eq!(talk(MULTIPART, frames(head.as_bytes().chunks(50).map(<[u8]>::to_vec))).status, 400);
     // Not so a stream of many.
     let many = "{}\n".repeat(1000);
     assert_eq!(

@@ -117,7 +117,17 @@ fn a_patch_by_a_form_says_what_it_updates() {
     assert_eq!(book(parts, &(file.clone() + "--b--\r\n")), "author.name,cover");
     let whole = part("book.title", "", "T") + &part("book", json, r#"{"author": {"name": "A"}, "genre": 1}"#);
     assert_eq!(edit(parts, &(whole.clone() + "--b--\r\n")), "author.name,genre,title");
-    assert_eq!(edit(parts, &(whole + &part("updateMask", "", "tags") + "--b--\r\n")), "tags");
+    assert_eq!(edit(parts, &(whole.clone() + &part("updateMask", "", "tags") + "--b--\r\n")), "tags");
+    // null is what is not there.
+    assert_eq!(
+        edit(parts, &(whole + &part("updateMask", json, "null") + "--b--\r\n")),
+        "author.name,genre,title"
+    );
+    assert_eq!(edit(parts, &(part("book", json, "null") + "--b--\r\n")), serde_json::Value::Null);
+    assert_eq!(edit(parts, &(part("book", json, "{}") + "--b--\r\n")), "");
+    // The members of a file are not the message's.
+    let data = part("book.cover\"; filename=\"a", json, r#"{"title": "T"}"#);
+    assert_eq!(edit(parts, &(data + "--b--\r\n")), "cover");
     let got = patch("/api/books/7?update_mask=tags", parts, &(file + "--b--\r\n"));
     assert_eq!(got.called("UpdateBook", "shop.v1.UpdateBookRequest")["updateMask"], "tags");
 }
@@ -182,17 +192,28 @@ fn boundaries() {
 
 #[test]
 fn files_are_bytes_and_http_bodies() {
-    let file = |kind: &str, data: &str| part("form-data; name=cover; filename=\"\"", kind, data);
-    for (kind, data, cover) in [
+    let cover = |disposition: &str, kind: &str, data: &str| {
+        let got = restock(PARTS, part(disposition, kind, data) + "--b--").called("Restock", "shop.v1.Book");
+        got.get("cover").and_then(|cover| cover.as_str()).unwrap_or_default().to_owned()
+    };
+    for (kind, data, expect) in [
         ("Content-Type: application/octet-stream\r\n", "", ""),
         ("Content-Type: image/png\r\nContent-Transfer-Encoding: binary\r\n", "\r\n--a\r\n", "DQotLWENCg=="),
         // What is in parts itself is one value here.
         ("Content-Type: multipart/mixed; boundary=c\r\n", "--c\r\n\r\n1\r\n--c--", "LS1jDQoNCjENCi0tYy0t"),
-        ("Content-Type: application/json; charset=utf-8\r\n", "\"AQI=\"", "AQI="),
+        ("Content-Type: application/geo+json\r\n", "{}", "e30="),
+        ("Content-Type: application/json; charset=utf-8\r\n", "\"AQI=\"", "IkFRST0i"),
+        ("Content-Type: application/x-www-form-urlencoded\r\n", "a=b", "YT1i"),
     ] {
-        let got = restock(PARTS, file(kind, data) + "--b--").called("Restock", "shop.v1.Book");
-        assert_eq!(got.get("cover").and_then(|cover| cover.as_str()).unwrap_or_default(), cover, "{kind}");
+        assert_eq!(cover("form-data; name=cover; filename=a", kind, data), expect, "{kind}");
     }
+    // JSON that is no file says bytes in base64; a browser says of no file that its name is empty.
+    let json = "Content-Type: application/json\r\n";
+    for disposition in ["form-data; name=cover", "form-data; name=cover; filename=\"\""] {
+        assert_eq!(cover(disposition, json, "\"AQI=\""), "AQI=", "{disposition}");
+    }
+    assert_eq!(cover("form-data; name=cover; filename*=UTF-8''a", json, "{}"), "e30=");
+    assert_eq!(cover("form-data; name=cover; filename=\"\"", "Content-Type: image/png\r\n", "{}"), "e30=");
     let kind = "Text/CSV; Charset=\"utf-8\"";
     let file = part("form-data; name=file; filename=a", &format!("Content-Type: {kind}\r\n"), "a,b");
     let got =
@@ -206,4 +227,32 @@ fn files_are_bytes_and_http_bodies() {
     let latin: Vec<u8> = latin.bytes().map(|byte| if byte == b'#' { 0xe9 } else { byte }).collect();
     let got = with_type("POST", "/api/books/1:restock", PARTS, latin);
     assert_eq!(got.refused(400).1, "form field \"title\": it is not UTF-8");
+}
+
+#[test]
+fn a_list_comes_in_as_many_parts_as_it_has_elements() {
+    let json = "content-type: application/json\r\n";
+    let merged = |data: &[&str]| {
+        let parts =
+            data.iter().map(|data| part("form-data; name=contributors", json, data)).collect::<String>();
+        let request = Request::patch("/api/merges").header("content-type", PARTS);
+        exchange(Options::default(), request.body(Body::full(parts + "--b--")).unwrap(), echo)
+    };
+    for data in [
+        &[r#"{"name": "A"}"#, r#" {"born": 1}"#][..],
+        &[r#"[{"name": "A"}, {"born": 1}]"#],
+        &[r#"[{"name": "A"}]"#, "null", "[]", r#"{"born": 1}"#],
+    ] {
+        assert_eq!(
+            merged(data).called("MergeBooks", "shop.v1.MergeBooksRequest"),
+            json!({"contributors": [{"name": "A"}, {"born": 1}]}),
+            "{data:?}"
+        );
+    }
+    let (_, message) = merged(&[r#"{"name": "A"}"#, r#"{"born": "x"}"#]).refused(400);
+    assert_eq!(
+        message,
+        "the body does not fit the request: contributors.born: \"x\" is no int32 at line 1 column 10"
+    );
+    assert!(merged(&["{}, {}"]).refused(400).1.contains("something after the value"));
 }

@@ -66,16 +66,21 @@ fn without_a_prefix_the_application_has_the_rest() {
 
 #[test]
 fn nothing_is_told_where_nobody_asks() {
-    let called = Arc::new(Mutex::new(None));
-    let seen = called.clone();
-    let behind = Answering(Arc::new(move |request: Request<Body>| {
-        *seen.lock().unwrap() = Some(request.extensions().is_empty());
-        unary_response(envelope::encode(b""), HeaderMap::new(), Status::ok().into_trailers())
-    }));
-    let mut service = TranscodeLayer::new(TABLE.clone(), Options::default()).layer(behind);
-    let call = service.call(request("GET", "/api/books/1", ""));
-    let response = call.now_or_never().expect("nothing here waits").unwrap();
-    assert_eq!(response.status(), 200);
-    assert!(response.extensions().is_empty());
-    assert_eq!(*called.lock().unwrap(), Some(true));
+    for (target, status) in
+        [("/api/books/1", 200), ("/api/books/x", 400), ("/api/nope", 404), ("/api/watch", 200)]
+    {
+        let called = Arc::new(Mutex::new(None));
+        let seen = called.clone();
+        let behind = Answering(Arc::new(move |request: Request<Body>| {
+            *seen.lock().unwrap() = Some(request.extensions().is_empty());
+            unary_response(envelope::encode(b""), HeaderMap::new(), Status::ok().into_trailers())
+        }));
+        let options = Options { api_prefixes: vec!["/api".into()], ..Options::default() };
+        let mut service = TranscodeLayer::new(TABLE.clone(), options).layer(behind);
+        let call = service.call(request("GET", target, ""));
+        let response = call.now_or_never().expect("nothing here waits").unwrap();
+        assert_eq!(response.status(), status);
+        assert!(response.extensions().is_empty(), "{target}");
+        assert_eq!(*called.lock().unwrap(), (status == 200).then_some(true));
+    }
 }

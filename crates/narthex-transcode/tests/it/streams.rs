@@ -15,7 +15,7 @@ use narthex_wire::{Body, Code, Outcome, Status, envelope, unary_response};
 use tower_layer::Layer as _;
 use tower_service::Service as _;
 
-use crate::support::{Exchange, TABLE, exchange, request, wire};
+use crate::support::{Exchange, TABLE, exchange, from_edge, request, wire};
 
 /// A response of these books, then of this status.
 fn books(titles: &'static [&'static str], status: Status) -> Response<Body> {
@@ -148,7 +148,7 @@ fn messages_pass_one_by_one_and_only_when_asked_for() {
     });
     let options = Options { stream: StreamFormat::NewlineDelimited, ..Options::default() };
     let mut service = TranscodeLayer::new(TABLE.clone(), options).layer(service);
-    let mut call = Box::pin(service.call(request("GET", "/api/watch", "")));
+    let mut call = Box::pin(service.call(from_edge(request("GET", "/api/watch", ""))));
     let cx = &mut std::task::Context::from_waker(std::task::Waker::noop());
 
     let message = |title: &str| {

@@ -186,7 +186,7 @@ impl Exchange {
 }
 
 /// A request as an edge hands it on.
-fn from_edge(mut request: Request<Body>) -> Request<Body> {
+pub(crate) fn from_edge(mut request: Request<Body>) -> Request<Body> {
     let connection = Connection::plain(Endpoint::Unix(None), Endpoint::Unix(None));
     request.extensions_mut().insert(Origin::of(&Arc::new(connection)));
     request
