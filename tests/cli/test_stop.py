@@ -147,7 +147,9 @@ def test_signal_while_the_application_is_imported(events, tmp_path, number, code
         "import os, pathlib, time\n"
         "events = pathlib.Path(os.environ['NX_EVENTS'])\n"
         "events.write_text('importing\\n')\n"
-        "time.sleep(30)\n"
+        # In steps: a signal that comes just before a sleep begins is seen by Python when that sleep is over.
+        "for _ in range(300):\n"
+        "    time.sleep(0.1)\n"
         "events.write_text('imported\\n')\n"
     )
     command = [sys.executable, "-m", "narthex", "serve", "slow:app", "--bind", "127.0.0.1:0"]
