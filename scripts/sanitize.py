@@ -44,7 +44,9 @@ def run_quietly(command: list[str]) -> str | None:
 
 def cargo(target: Path, *arguments: str, **environment: str) -> None:
     """A run of cargo, in a target directory of its own so that the flags of one do not rebuild the others."""
-    subprocess.run(["cargo", *arguments], env=os.environ | environment | {"CARGO_TARGET_DIR": str(target)}, check=True)
+    # The descriptors that MAKEFLAGS speaks of are make's: Python does not pass them on.
+    own = {"CARGO_TARGET_DIR": str(target), "MAKEFLAGS": ""}
+    subprocess.run(["cargo", *arguments], env=os.environ | environment | own, check=True)
 
 
 def loom(target: Path) -> None:
