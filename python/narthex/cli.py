@@ -429,7 +429,7 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
     limits.add_argument(
         "--application-close-timeout",
         metavar="DURATION",
-        help="how long the application may go on after the client left before the response was complete; it is told by "
+        help="how long an ASGI application may go on after the client left before the response was complete; it is told by "
         "http.disconnect at once, and cancelled then [default: it is never cancelled]",
     )
 
