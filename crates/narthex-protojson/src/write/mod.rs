@@ -10,6 +10,8 @@ mod maps;
 mod runs;
 mod scalar;
 
+use std::cell::Cell;
+
 use crate::error::WriteError;
 use crate::handle::{Field, Message};
 use crate::read::MAX_NESTING;
@@ -34,6 +36,14 @@ pub struct WriteOptions {
 }
 
 type Result<T> = std::result::Result<T, WriteError>;
+
+thread_local! {
+    /// The last writer's, emptied: a small message takes less time to write than an allocation and its growth.
+    static RUNS: Cell<Vec<Run>> = const { Cell::new(Vec::new()) };
+}
+
+/// What a message of very many fields needed is given back.
+const MOST_RUNS_KEPT: usize = 1024;
 
 /// Appends the JSON form of a message given in its wire form.
 ///
@@ -88,7 +98,7 @@ fn run<'a>(
         options,
         wire,
         layout: Layout::new(std::mem::take(out), options.whitespace),
-        runs: Vec::new(),
+        runs: RUNS.take(),
         depth: 0,
         nesting: 0,
     };
@@ -96,6 +106,10 @@ fn run<'a>(
     writer.layout.out.reserve(wire.len().min(4096) * 2 + 128);
     let result = write(&mut writer, all);
     *out = writer.layout.out;
+    if writer.runs.capacity() <= MOST_RUNS_KEPT {
+        writer.runs.clear();
+        RUNS.set(writer.runs);
+    }
     result.inspect_err(|_| out.truncate(before))
 }
 
