@@ -5,7 +5,7 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from statistics import median
@@ -13,9 +13,9 @@ from typing import Any
 
 from bench import machine
 from bench.load import LoadError
-from bench.measures import Bench, Figures
+from bench.measures import Bench, Figures, FixedRate
 from bench.peers import APPS, HERE, Peer, Site
-from bench.scenarios import Scenario
+from bench.scenarios import PACE, Scenario
 from bench.servers import Server, StartError, WrongAnswerError, free_port
 
 ASGI_PROTOS = machine.ROOT / "crates" / "narthex-http-over-grpc" / "proto"
@@ -65,6 +65,7 @@ def run(scenario: Scenario, settings: Settings, protos: Protos, only: list[str] 
     seen: dict[str, list[Figures]] = {peer.name: [] for peer in peers}
     troubles: dict[str, str] = {}
     before = machine.busy()
+    scenario = _paced(scenario, [peer for peer in peers if not peer.ours], settings, protos)
     rounds = settings.rounds * scenario.rounds_factor
     for number in range(rounds):
         for peer in peers:
@@ -95,6 +96,21 @@ def run(scenario: Scenario, settings: Settings, protos: Protos, only: list[str] 
         "columns": [asdict(column) for column in scenario.measure.columns],
         "servers": [_row(peer, seen[peer.name], troubles.get(peer.name)) for peer in peers],
     }
+
+
+def _paced(scenario: Scenario, rivals: list[Peer], settings: Settings, protos: Protos) -> Scenario:
+    """The scenario at a rate that suits this machine, where it is to have one: a wait means little to a server that idles."""
+    if scenario.paced_by is None or not rivals or not isinstance(scenario.measure, FixedRate):
+        return scenario
+    print(f"  {scenario.name}: what the rivals can take ...", end="\r", file=sys.stderr, flush=True)
+    all_out = replace(scenario, measure=scenario.paced_by)
+    try:
+        least = min(_measure(all_out, rival, settings, protos)["rps"] for rival in rivals)
+    except (StartError, WrongAnswerError, LoadError):
+        # Its rounds will tell.
+        return scenario
+    rate = max(100, int(least * PACE) // 100 * 100)
+    return replace(scenario, measure=replace(scenario.measure, rate=rate))
 
 
 def _row(peer: Peer, rounds: list[Figures], trouble: str | None) -> dict[str, Any]:

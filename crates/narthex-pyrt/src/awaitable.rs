@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyTuple;
@@ -87,13 +88,57 @@ pub fn awaitable<'py>(
     runtime: &Arc<Runtime>,
     source: impl Wait,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let pending = Pending {
-        source: Box::new(source),
-        runtime: Arc::clone(runtime),
-        waiter: OnceLock::new(),
-        finished: AtomicBool::new(false),
-    };
-    Ok(Bound::new(py, pending)?.into_any())
+    Ok(Bound::new(py, Pending::new(runtime, source))?.into_any())
+}
+
+/// An awaitable for one value after the other, such as an iterator gives: a new one only where somebody has the last one still.
+#[derive(Default)]
+pub struct Recurring(Mutex<Option<Py<Pending>>>);
+
+impl Recurring {
+    /// An awaitable for the next value of the source, which is the same each time.
+    pub fn next<'py, W: Wait>(
+        &self,
+        py: Python<'py>,
+        runtime: &Arc<Runtime>,
+        source: impl FnOnce() -> W,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        if let Some(last) = &*self.0.lock()
+            && is_only_ours(last.bind(py))
+            && last.get().renew()
+        {
+            return Ok(last.bind(py).clone().into_any());
+        }
+        // Not under the lock: making an object may run finalizers.
+        let pending = Bound::new(py, Pending::new(runtime, source()))?;
+        let last = self.0.lock().replace(pending.clone().unbind());
+        drop(last);
+        Ok(pending.into_any())
+    }
+
+    /// For the `__traverse__` of its owner.
+    ///
+    /// # Errors
+    ///
+    /// Those of the visitor.
+    pub fn traverse(&self, visit: &pyo3::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
+        // Locked only by the thread that is attached; one that is not here.
+        let Some(last) = self.0.try_lock() else { return Ok(()) };
+        last.as_ref().map_or(Ok(()), |last| visit.call(last))
+    }
+}
+
+impl std::fmt::Debug for Recurring {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recurring").finish_non_exhaustive()
+    }
+}
+
+/// Whether nobody else refers to the object.
+#[expect(unsafe_code, reason = "pyo3 has no safe form")]
+fn is_only_ours(object: &Bound<'_, Pending>) -> bool {
+    // SAFETY: a live object, and the interpreter is attached, so that nobody takes a reference meanwhile.
+    unsafe { ffi::Py_REFCNT(object.as_ptr()) == 1 }
 }
 
 /// The awaitable that gives `None` at once; always the same object.
@@ -170,13 +215,36 @@ struct Pending {
     source: Box<dyn Wait>,
     runtime: Arc<Runtime>,
     waiter: OnceLock<Arc<Waiter>>,
+    /// The source was asked before.
+    asked: AtomicBool,
     finished: AtomicBool,
 }
 
 impl Pending {
+    fn new(runtime: &Arc<Runtime>, source: impl Wait) -> Self {
+        Self {
+            source: Box::new(source),
+            runtime: Arc::clone(runtime),
+            waiter: OnceLock::new(),
+            asked: AtomicBool::new(false),
+            finished: AtomicBool::new(false),
+        }
+    }
+
+    /// Makes it a wait for another value, if it is over. A wake-up that is still on its way for the last one has the source asked
+    /// once more, no harm.
+    fn renew(&self) -> bool {
+        let over = self.finished.load(Ordering::Relaxed);
+        if over {
+            self.asked.store(false, Ordering::Relaxed);
+            self.finished.store(false, Ordering::Relaxed);
+        }
+        over
+    }
+
     /// Asks the source, first without a waiter.
     fn poll(&self, py: Python<'_>) -> Result<PyResult<Py<PyAny>>, &Arc<Waiter>> {
-        if self.waiter.get().is_none()
+        if !self.asked.swap(true, Ordering::Relaxed)
             && let Some(value) = self.source.poll(py, None)
         {
             return Ok(value);

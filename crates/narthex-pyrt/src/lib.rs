@@ -10,6 +10,7 @@
 //! ([`Runtime::submit`]).
 //! It is not a general bridge between Rust futures and asyncio: no future of one side is ever polled by the other.
 
+mod anext;
 mod attach;
 mod awaitable;
 mod block;
@@ -26,8 +27,9 @@ mod standby;
 mod task;
 mod waiting;
 
+pub use self::anext::anext;
 pub use self::attach::attach;
-pub use self::awaitable::{Wait, Waiter, awaitable, ready_none, thrown};
+pub use self::awaitable::{Recurring, Wait, Waiter, awaitable, ready_none, thrown};
 pub use self::block::block_until;
 pub use self::bytes::{joined, share, to_bytes, to_py};
 pub use self::context::in_context;

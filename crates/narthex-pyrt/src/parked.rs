@@ -12,6 +12,7 @@ use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
+use smallvec::SmallVec;
 
 use crate::context::in_context;
 use crate::error::log_exception;
@@ -26,7 +27,7 @@ pub(crate) struct Parked {
 }
 
 enum State {
-    Waiting(Vec<Callback>),
+    Waiting(Callbacks),
     Woken,
     /// With what `cancel` was told.
     Cancelled(Option<Py<PyAny>>),
@@ -63,7 +64,10 @@ impl Woken {
     }
 }
 
-/// Whom to call; a task as a rule, and one only.
+/// One as a rule, the task's.
+type Callbacks = SmallVec<[Callback; 1]>;
+
+/// Whom to call.
 struct Callback {
     function: Py<PyAny>,
     context: Option<Py<PyAny>>,
@@ -72,7 +76,7 @@ struct Callback {
 impl Parked {
     /// What a coroutine yields to its task, the way `Future.__await__` does.
     pub(crate) fn new(py: Python<'_>, runtime: &Arc<Runtime>) -> PyResult<Py<Self>> {
-        let state = Mutex::new(State::Waiting(Vec::new()));
+        let state = Mutex::new(State::Waiting(Callbacks::new()));
         Py::new(py, Self { runtime: Arc::clone(runtime), blocking: AtomicBool::new(true), state })
     }
 
@@ -86,7 +90,7 @@ impl Parked {
     }
 
     /// The callbacks, if this was still waiting.
-    fn end(&self, with: State) -> Option<Vec<Callback>> {
+    fn end(&self, with: State) -> Option<Callbacks> {
         let mut state = self.state.lock();
         let State::Waiting(callbacks) = &mut *state else { return None };
         let callbacks = std::mem::take(callbacks);
@@ -177,13 +181,15 @@ impl Parked {
                 equal.push(other);
             }
         }
-        let removed: Vec<Callback> = match &mut *self.state.lock() {
+        let removed: Callbacks = match &mut *self.state.lock() {
             State::Waiting(callbacks) => {
                 let is_equal =
-                    |callback: &mut Callback| equal.iter().any(|function| function.is(&callback.function));
-                callbacks.extract_if(.., is_equal).collect()
+                    |callback: &Callback| equal.iter().any(|function| function.is(&callback.function));
+                let (removed, kept) = std::mem::take(callbacks).into_iter().partition(is_equal);
+                *callbacks = kept;
+                removed
             }
-            State::Woken | State::Cancelled(_) => Vec::new(),
+            State::Woken | State::Cancelled(_) => Callbacks::new(),
         };
         Ok(removed.len())
     }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::task::{Wake, Waker};
 
 use parking_lot::Mutex;
+use smallvec::SmallVec;
 
 use crate::awaitable::Waiter;
 
 /// Waiting coroutines and lanes. All of them are woken together, look again, and come back if there is nothing for them.
 #[derive(Debug, Default)]
 pub struct Waiting {
-    coroutines: Vec<Arc<Waiter>>,
+    coroutines: SmallVec<[Arc<Waiter>; 1]>,
     lanes: Vec<Waker>,
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use narthex_pyrt::{RuntimeOptions, Wait, Waiter, awaitable, ready_none};
+use narthex_pyrt::{Recurring, RuntimeOptions, Wait, Waiter, awaitable, ready_none};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 
@@ -46,6 +46,11 @@ fn run(fixture: &Fixture<'_>, slot: &Arc<Mutex<Slot>>, source: &str) -> PyResult
         awaitable(args.py(), &runtime, Take(Arc::clone(&take))).map(Bound::unbind)
     };
     names.set_item("take", pyo3::types::PyCFunction::new_closure(fixture.py, None, None, new)?)?;
+    let (each, runtime, recurring) = (Arc::clone(slot), Arc::clone(&fixture.runtime), Recurring::default());
+    let next = move |args: &Bound<'_, pyo3::types::PyTuple>, _: Option<&Bound<'_, pyo3::types::PyDict>>| {
+        recurring.next(args.py(), &runtime, || Take(Arc::clone(&each))).map(Bound::unbind)
+    };
+    names.set_item("take_next", pyo3::types::PyCFunction::new_closure(fixture.py, None, None, next)?)?;
     let later = Arc::clone(slot);
     let put_later = move |args: &Bound<'_, pyo3::types::PyTuple>,
                           _: Option<&Bound<'_, pyo3::types::PyDict>>| {
@@ -324,4 +329,63 @@ async def main():
     assert [*map(id, called)] == [id(one), id(two)], called
     return len(called)";
     check(Slot::default(), source, 2);
+}
+
+#[test]
+fn a_recurring_wait_gives_value_after_value() {
+    let source = "
+async def main():
+    total = 0
+    for value in range(100):
+        if value % 3:
+            put_later(value)
+            total += await take_next()
+        else:
+            waiting = take_next()
+            put_later(value)
+            total += await waiting
+    return total";
+    check(Slot::default(), source, 4950);
+}
+
+#[test]
+fn a_recurring_wait_that_somebody_has_still_is_not_given_again() {
+    let source = "
+async def main():
+    first = take_next()
+    put_later(1)
+    assert await first == 1
+    second = take_next()
+    assert second is not first
+    try:
+        await first
+    except RuntimeError as error:
+        assert 'already awaited' in str(error), error
+    else:
+        raise AssertionError('awaited twice')
+    put_later(2)
+    return await second";
+    check(Slot::default(), source, 2);
+}
+
+#[test]
+fn a_recurring_wait_that_was_cancelled_is_followed_by_one_that_gets_the_value() {
+    let source = "
+import asyncio
+async def main():
+    for _ in range(3):
+        try:
+            async with asyncio.timeout(0.001):
+                await take_next()
+        except TimeoutError:
+            continue
+        raise AssertionError('there was no value')
+    two = asyncio.create_task(take_next()), asyncio.create_task(take_next())
+    await asyncio.sleep(0)
+    two[0].cancel()
+    put_later(3)
+    done, _ = await asyncio.wait(two)
+    assert two[0].cancelled()
+    return two[1].result()";
+    check(Slot::default(), source, 3);
 }

@@ -16,7 +16,7 @@
 
 use std::sync::Arc;
 
-use narthex_pyrt::{awaitable, thrown};
+use narthex_pyrt::{anext, awaitable, thrown};
 use pyo3::exceptions::{PyGeneratorExit, PyRuntimeError, PyStopAsyncIteration, PyStopIteration};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -118,7 +118,7 @@ impl Responses {
 
     /// Asks for the next response.
     fn ask(&self, py: Python<'_>) -> PyResult<Stage> {
-        let next = match self.iterator.bind(py).call_method0(intern!(py, "__anext__")) {
+        let next = match anext(self.iterator.bind(py)) {
             // As `async for` takes it from a method that is no coroutine.
             Err(error) if error.is_instance_of::<PyStopAsyncIteration>(py) => {
                 return self.close_from(py, 0, None);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::task::Poll;
 
-use narthex_pyrt::{Wait, Waiter, awaitable, block_until};
+use narthex_pyrt::{Recurring, Wait, Waiter, block_until};
 use pyo3::exceptions::PyStopAsyncIteration;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -18,6 +18,7 @@ use crate::method::Method;
 pub(crate) struct RequestStream {
     call: Arc<Call>,
     method: Arc<Method>,
+    next: Recurring,
 }
 
 impl RequestStream {
@@ -26,7 +27,7 @@ impl RequestStream {
         call: &Arc<Call>,
         method: &Arc<Method>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let stream = Self { call: Arc::clone(call), method: Arc::clone(method) };
+        let stream = Self { call: Arc::clone(call), method: Arc::clone(method), next: Recurring::default() };
         Ok(Bound::new(py, stream)?.into_any())
     }
 }
@@ -38,8 +39,14 @@ impl RequestStream {
     }
 
     fn __anext__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let (call, method) = (Arc::clone(&self.call), Arc::clone(&self.method));
-        awaitable(py, self.call.runtime(), NextRequest { call, method, end: End::StopIteration })
+        self.next.next(py, self.call.runtime(), || {
+            let (call, method) = (Arc::clone(&self.call), Arc::clone(&self.method));
+            NextRequest { call, method, end: End::StopIteration }
+        })
+    }
+
+    fn __traverse__(&self, visit: pyo3::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
+        self.next.traverse(&visit)
     }
 }
 
