@@ -35,6 +35,12 @@ _ELSEWHERE: Final = {
     "--timeout-graceful-shutdown": "--graceful-timeout",
 }
 
+# What other servers have and this one has not, with what to do instead.
+_NOT_THERE: Final = {
+    **dict.fromkeys(("--workers", "-w"), "one process serves; run one a port or socket behind a proxy for more"),
+    **dict.fromkeys(("--reload", "--reload-dir"), "nothing is reloaded; a tool that watches files can restart it"),
+}
+
 _EPILOG: Final = """\
 sizes:       bytes or with a unit: 1048576, 512k, 16MiB, 1g
 durations:   seconds or with a unit: 30, 2.5, 500ms, 2m, 1h
@@ -176,6 +182,8 @@ class _Command(argparse.ArgumentParser):
     def _meant(self, unknown: Sequence[str]) -> str:
         """What the first of them that is like an option may have been meant to be."""
         for option in (argument.partition("=")[0] for argument in unknown if argument.startswith("-")):
+            if option in _NOT_THERE:
+                return f"; {_NOT_THERE[option]}"
             close = difflib.get_close_matches(option, self._option_string_actions, n=1)
             elsewhere = _ELSEWHERE.get(option, "")
             meant = elsewhere if elsewhere.partition(" ")[0] in self._option_string_actions else next(iter(close), None)

@@ -73,7 +73,7 @@ def _interface(app: Any, interface: str, where: str) -> str:
     expected = _CALLED_WITH.get(interface) or f"{_CALLED_WITH['asgi']} (ASGI), or {_CALLED_WITH['wsgi']} (WSGI)"
     hint = f"Name an object that is called with {expected}."
     if not callable(app):
-        raise _problem(where, f"is no application: a {type(app).__name__} cannot be called", hint)
+        raise _problem(where, f"is no application: an object of type {type(app).__name__} cannot be called", hint)
     candidates = list(_ARGUMENTS) if interface == "auto" else [interface]
     try:
         signature = inspect.signature(app)
@@ -118,7 +118,8 @@ def _register(target: str, registrar: Registrar, runner: asyncio.Runner) -> None
     where = f"--grpc {target}"
     register: Callable[[Registrar], Any] = importer.load(target, where)
     if not callable(register):
-        raise _problem(where, f"a {type(register).__name__} cannot be called", "Name a function that takes the server.")
+        what = f"an object of type {type(register).__name__} cannot be called"
+        raise _problem(where, what, "Name a function that takes the server.")
     registrar.register_for(target)
     try:
         returned = register(registrar)

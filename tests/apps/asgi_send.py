@@ -13,7 +13,7 @@ async def headers(scope, receive, send):
     fields = [
         (b"Content-Type", b"text/plain"),
         [b"X-Mixed", b"One"],
-        (b"set-cookie", b"a=1; Path=/"),
+        (b"set-cookie", b" a=1; Path=/\t "),
         (b"Set-Cookie", b"b=2"),
         (b"transfer-encoding", b"gzip"),
         (b"x-latin", b"caf\xe9"),

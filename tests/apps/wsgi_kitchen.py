@@ -78,7 +78,7 @@ def length(environ, start_response, query):
 
 def list_(environ, start_response, query):
     start_response(
-        "201 Made", [("Content-Type", "text/plain"), ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2"), ("X-Latin", "caf\xe9")]
+        "201 Made", [("Content-Type", "text/plain"), ("Set-Cookie", " a=1"), ("Set-Cookie", "b=2"), ("X-Latin", "caf\xe9")]
     )
     return [b"made"]
 

@@ -17,6 +17,7 @@ def test_headers_go_out_as_they_are_but_for_their_case(get, version):
     assert response.status == 201
     assert response.values("content-type") == ["text/plain"]
     assert response.values("x-mixed") == ["One", "two"]
+    # Without the blanks around it, which an HTTP/2 client may call malformed.
     assert response.values("set-cookie") == ["a=1; Path=/", "b=2"]
     assert response.values("x-latin") == ["caf\xe9"]
     assert response.values("x-empty") == [""]

@@ -151,7 +151,8 @@ def test_a_lane_that_does_not_end_is_waited_for_until_the_timeout(start, events,
         server.send_signal(signal.SIGTERM)
         assert call.exception().code() is grpc.StatusCode.UNAVAILABLE
         assert server.wait(timeout=15) == 0
-        assert "not done after 200ms" in server.stderr()
+        assert "1 calls on threads were not done after 200ms: they cannot be cancelled" in server.stderr()
+        assert "0 calls" not in server.stderr()
     assert lines(events) == ["shutdown"]
 
 

@@ -82,6 +82,13 @@ def test_a_misspelt_option(narthex, argument, meant):
     assert ended.stderr.splitlines()[-1].endswith(f"unrecognized arguments: {argument}; did you mean {meant}?")
 
 
+@pytest.mark.parametrize(("argument", "said"), [("--workers=4", "one process serves"), ("--reload", "nothing is reloaded")])
+def test_what_other_servers_have(narthex, argument, said):
+    ended = narthex("serve", "plain:app", argument)
+    assert ended.returncode == 2
+    assert f"unrecognized arguments: {argument}; {said}" in ended.stderr
+
+
 def test_only_what_the_command_has_is_suggested(narthex):
     ended = narthex("routes", "plain:app", "--port=80")
     assert ended.returncode == 2

@@ -180,7 +180,7 @@ def test_another_interface(load, target, interface, what, hint):
 @pytest.mark.parametrize(
     ("target", "factory", "what", "hint"),
     [
-        ("nxs_app:number", False, "a int cannot be called", "scope, receive and send"),
+        ("nxs_app:number", False, "an object of type int cannot be called", "scope, receive and send"),
         ("nxs_app:factory", False, "cannot be called with three or two arguments ()", "--factory"),
         ("nxs_app:Instance", False, "cannot be called with three or two arguments ()", "instance of it"),
         (

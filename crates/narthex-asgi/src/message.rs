@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use narthex_wire::metadata::without_margins;
 use pyo3::exceptions::{PyKeyError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -100,6 +101,8 @@ impl Head {
         if name == TRANSFER_ENCODING {
             return Ok(());
         }
+        // Django's cookies have one, in WSGI.
+        let value = without_margins(value);
         let value = HeaderValue::from_bytes(value).map_err(|_| {
             PyValueError::new_err(format!("illegal value for header {name}: b\"{}\"", value.escape_ascii()))
         })?;

@@ -104,8 +104,9 @@ fn admit(parts: &mut http::request::Parts, exchange: &InFlight) -> Result<(), Re
             "The length of this request's body is ambiguous: give one Content-Length, or one Transfer-Encoding.\n",
         );
     }
-    if parts.uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-        return bad("The request's target names a user, which http URIs must not do.\n");
+    // Also `:authority`. What is no host may be a user and one, which http URIs must not have (RFC 9110 4.2.4).
+    if !parts.uri.authority().is_none_or(|authority| is_host(authority.as_str().as_bytes())) {
+        return bad("The host in the request's target is not a host.\n");
     }
     // RFC 9112 3.2.4; a path without a slash is nothing that an application expects.
     if parts.uri.path() == "*" && parts.method != Method::OPTIONS {

@@ -11,6 +11,8 @@ use http::{HeaderMap, HeaderValue};
 use narthex_wire::{Client, Connection, Origin, Scheme};
 pub use narthex_wire::{TrustError, Trusted};
 
+use crate::host::is_host;
+
 static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 static FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -32,7 +34,7 @@ pub(crate) fn origin(
             _ => {}
         }
         origin.host = nth_from_right(headers, &FORWARDED_HOST, hops)
-            .filter(|host| !host.is_empty())
+            .filter(|host| !host.is_empty() && is_host(host))
             .and_then(|host| HeaderValue::from_bytes(host).ok());
     }
     origin
@@ -155,8 +157,11 @@ mod tests {
         let two = ask("127.0.0.1:5", &trusted, &appended);
         assert_eq!(two.scheme, Scheme::Https);
         assert_eq!(two.host, Some(HeaderValue::from_static("shop.example")));
-        let odd = ask("127.0.0.1:5", &trusted, &[("x-forwarded-proto", "gopher"), ("x-forwarded-host", "")]);
-        assert_eq!((odd.scheme, odd.host), (Scheme::Http, None));
+        for host in ["", "a/b", "user@a", "a:b"] {
+            let headers = [("x-forwarded-proto", "gopher"), ("x-forwarded-host", host)];
+            let odd = ask("127.0.0.1:5", &trusted, &headers);
+            assert_eq!((odd.scheme, odd.host), (Scheme::Http, None), "{host}");
+        }
     }
 
     #[test]

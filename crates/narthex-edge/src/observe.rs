@@ -10,10 +10,12 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use narthex_wire::names::GRPC_STATUS;
 use narthex_wire::{Body, BoxError, Carried, Client, Code, Flow, Origin, Outcome};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -87,20 +89,27 @@ where
         let Poll::Ready(Ok(response)) = this.inner.poll(cx) else { return Poll::Pending };
         let Some(mut line) = this.line.take() else { return Poll::Ready(Ok(response)) };
         line.head(&response);
-        // What is in memory is as good as sent: no need to follow it.
-        if response.body().is_buffered() {
+        let left = declared_length(response.headers());
+        // What is in memory is as good as sent: no need to follow it. Nor is there anything to follow in what is empty.
+        if response.body().is_buffered() || left == Some(0) {
             line.grpc(response.body().buffered_trailers());
             line.end();
             return Poll::Ready(Ok(response));
         }
-        Poll::Ready(Ok(response.map(|inner| Body::new(Observed { inner, line }))))
+        Poll::Ready(Ok(response.map(|inner| Body::new(Observed { inner, line, left }))))
     }
+}
+
+fn declared_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// A response's body that ends its line in the log when it ends.
 struct Observed {
     inner: Body,
     line: Box<Line>,
+    /// What is to come of a declared length. A body that has reached it is complete: HTTP/1 does not ask for its end then.
+    left: Option<u64>,
 }
 
 impl HttpBody for Observed {
@@ -115,7 +124,9 @@ impl HttpBody for Observed {
         match &frame {
             Some(Ok(frame)) => {
                 self.line.grpc(frame.trailers_ref());
-                if frame.is_trailers() || self.inner.is_end_stream() {
+                let length = frame.data_ref().map_or(0, Bytes::len) as u64;
+                self.left = self.left.map(|left| left.saturating_sub(length));
+                if frame.is_trailers() || self.left == Some(0) || self.inner.is_end_stream() {
                     self.line.end();
                 }
             }
@@ -208,6 +219,9 @@ impl Drop for Line {
     }
 }
 
+/// What a line does not have in a target.
+const UNPRINTED: &AsciiSet = &CONTROLS.add(b'"').add(b' ');
+
 struct Printed<'a> {
     line: &'a Line,
     aborted: bool,
@@ -244,16 +258,13 @@ impl fmt::Display for Printed<'_> {
     }
 }
 
-/// A request target, whose grammar has no quote but whose parser lets one pass: nobody writes a line's other half for us.
+/// A request target as its grammar has it (RFC 9112 3.2). Its parser lets quotes pass, and characters beyond ASCII, some of
+/// which end lines or steer terminals: nobody writes a line's other half for us.
 struct Quoted<'a>(&'a str);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, part) in self.0.split('"').enumerate() {
-            f.write_str(if i == 0 { "" } else { "%22" })?;
-            f.write_str(part)?;
-        }
-        Ok(())
+        utf8_percent_encode(self.0, UNPRINTED).fmt(f)
     }
 }
 
@@ -382,6 +393,8 @@ mod tests {
         let (before, after) = log(true, "/pa\"th?q", || Response::new(Body::from("x")));
         assert_eq!(before, ["127.0.0.1:5000 - \"GET /pa%22th?q HTTP/1.1\" 200 http"]);
         assert!(after.is_empty());
+        let (before, _) = log(true, "/\u{9b}2J?\u{2028}\u{e4}%20", || Response::new(Body::from("x")));
+        assert_eq!(before, ["127.0.0.1:5000 - \"GET /%C2%9B2J?%E2%80%A8%C3%A4%20 HTTP/1.1\" 200 http"]);
         let (before, _) = log(true, "/", || Status::not_found("").into_response());
         assert_eq!(before, ["127.0.0.1:5000 - \"GET / HTTP/1.1\" 200 grpc NOT_FOUND"]);
         let unary = || grpc(Body::with_trailers(Bytes::from_static(b"x"), Status::ok().into_trailers()));
@@ -411,6 +424,25 @@ mod tests {
         assert_eq!(after, ["127.0.0.1:5000 - \"GET / HTTP/1.1\" 200 grpc ABORTED"]);
         let plain = || Response::new(Body::new(Stream(Some(Frame::data(Bytes::from_static(b"x"))))));
         assert_eq!(log(true, "/", plain).1, ["127.0.0.1:5000 - \"GET / HTTP/1.1\" 200 http"]);
+    }
+
+    #[test]
+    fn a_declared_length_that_is_reached_is_the_end() {
+        for (length, end) in [(0, ""), (1, ""), (2, " aborted")] {
+            let lines = Lines::default();
+            tracing::subscriber::with_default(lines.clone(), || {
+                let mut service = ObserveLayer::new(true).layer(Fun(move |_| async move {
+                    let body = Body::new(Stream(Some(Frame::data(Bytes::from_static(b"x")))));
+                    Response::builder().header(CONTENT_LENGTH, length).body(body).unwrap()
+                }));
+                let response = service.call(request("/")).now_or_never().unwrap().unwrap();
+                let mut body = response.into_body();
+                let frame = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx));
+                drop(frame.now_or_never());
+                drop(body);
+            });
+            assert_eq!(lines.take(), [format!("127.0.0.1:5000 - \"GET / HTTP/1.1\" 200 http{end}")]);
+        }
     }
 
     #[test]

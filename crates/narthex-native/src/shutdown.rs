@@ -37,7 +37,15 @@ pub(crate) async fn drain(runtime: Arc<Runtime>, serving: Option<Serving>, mut e
     if !before(&runtime, over, runtime.idle()).await {
         end.graceful = false;
         if !timeout.is_zero() {
-            tracing::warn!("{} calls were not done after {timeout:?} and are cancelled", runtime.requests());
+            let (requests, on_lanes) = (runtime.requests(), runtime.calls_on_lanes());
+            if requests > 0 {
+                tracing::warn!("{requests} calls were not done after {timeout:?} and are cancelled");
+            }
+            if on_lanes > 0 {
+                tracing::warn!(
+                    "{on_lanes} calls on threads were not done after {timeout:?}: they cannot be cancelled, and are left"
+                );
+            }
         }
         runtime.push(CancelRequests);
         before(&runtime, Instant::now() + CANCEL_GRACE, runtime.idle()).await;

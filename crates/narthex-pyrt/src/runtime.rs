@@ -251,6 +251,11 @@ impl Runtime {
         self.tasks.lock().requests
     }
 
+    /// How many calls wait for a lane or run on one.
+    pub fn calls_on_lanes(&self) -> usize {
+        self.lanes.calls()
+    }
+
     /// Ready once no request's coroutine is in progress and no call waits for a lane or runs on one.
     pub async fn idle(&self) {
         poll_fn(|cx| {

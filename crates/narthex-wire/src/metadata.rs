@@ -35,9 +35,25 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
+/// A field's value without the spaces and tabs around it, which are none of it (RFC 9110 5.5): HTTP/1 takes them off, in HTTP/2
+/// a field that has them is malformed (RFC 9113 8.2.1), and many clients reset its stream.
+pub fn without_margins(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}
+
 /// A status message as a `grpc-message` value.
 pub fn percent_encode_message(message: &str) -> HeaderValue {
-    let encoded: Cow<'_, str> = utf8_percent_encode(message, MESSAGE).into();
+    let inner = message.trim_matches(' ');
+    let mut encoded: Cow<'_, str> = utf8_percent_encode(inner, MESSAGE).into();
+    if inner.len() < message.len() {
+        // Within a message spaces need no code, but a value must not have them at its ends (see `without_margins`).
+        let before = message.len() - message.trim_start_matches(' ').len();
+        let after = message.len() - inner.len() - before;
+        encoded = format!("{}{encoded}{}", "%20".repeat(before), "%20".repeat(after)).into();
+    }
     HeaderValue::try_from(encoded.into_owned()).expect("only visible ASCII and spaces are left")
 }
 

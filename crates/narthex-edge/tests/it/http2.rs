@@ -317,7 +317,11 @@ fn a_malformed_request_ends_its_stream_only() {
     assert_eq!(client.response().0, 400);
     client.ask(5, "CONNECT", "/", true, &[]);
     assert_eq!(client.wait_for(RST_STREAM).stream, 5);
-    client.get(7, "/hello");
+    let mut block = vec![0x82, 0x86, 0x84];
+    literal(&mut block, ":authority", "a:b");
+    client.frame(HEADERS, END_HEADERS | END_STREAM, 7, &block);
+    assert_eq!(client.response().0, 400);
+    client.get(9, "/hello");
     assert_eq!(client.response().1, "hello");
 }
 

@@ -36,7 +36,6 @@ fn request_lines() {
         "GET /\u{1} HTTP/1.1",
         "\u{0}\u{1}\u{2}",
         "GET hello:80 HTTP/1.1",
-        "GET http://user@host/hello HTTP/1.1",
     ] {
         check(format!("{line}\r\nhost: a\r\n\r\n"), 400);
     }
@@ -66,6 +65,9 @@ fn hosts() {
     check("GET http://a/hello HTTP/1.1\r\n\r\n", 400);
     check("GET /hello HTTP/1.1\r\nhost: a b/c\r\n\r\n", 400);
     check("GET http://a/hello HTTP/1.1\r\nhost: a/b\r\n\r\n", 400);
+    for authority in ["user@a", "a:b", "[::1]a", "a[::1]", "[a"] {
+        check(format!("GET http://{authority}/hello HTTP/1.1\r\nhost: a\r\n\r\n"), 400);
+    }
     check("GET /hello HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n", 400);
     check("GET /hello HTTP/1.1\r\nhost: a\r\nHost: a\r\n\r\n", 400);
 }

@@ -57,6 +57,11 @@ impl Lanes {
         Self { queue, workers, load: Load::new(at_once.saturating_add(options.lane_queue)) }
     }
 
+    /// How many calls wait or run.
+    pub(crate) fn calls(&self) -> usize {
+        self.load.calls.load(Ordering::Acquire)
+    }
+
     /// Ready once no call waits or runs.
     pub(crate) async fn idle(&self) {
         self.load.none().await;

@@ -1,15 +1,26 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 use narthex_wire::metadata::{
     NotBase64, decode_bin, encode_bin, is_binary, is_reserved, keep_metadata, percent_decode_message,
-    percent_encode_message,
+    percent_encode_message, without_margins,
 };
 use proptest::prelude::*;
 
 #[test]
 fn the_message_keeps_what_may_stay() {
-    let visible: String = (' '..='~').filter(|c| *c != '%').collect();
+    let visible: String = ('!'..='~').chain([' ', 'x']).filter(|c| *c != '%').collect();
     assert_eq!(percent_encode_message(&visible), visible);
     assert_eq!(percent_encode_message("%\t\r\n\u{7f}é"), "%25%09%0D%0A%7F%C3%A9");
+    // At the ends of a field's value HTTP/2 has no spaces (RFC 9113 8.2.1).
+    for (message, expect) in [("  a b ", "%20%20a b%20"), (" ", "%20"), ("", "")] {
+        assert_eq!(percent_encode_message(message), expect);
+    }
+}
+
+#[test]
+fn values_have_no_margins() {
+    for (value, expect) in [("\t a b\t ", "a b"), (" \t", ""), ("", ""), ("a", "a"), ("\ra\n", "\ra\n")] {
+        assert_eq!(without_margins(value.as_bytes()), expect.as_bytes());
+    }
 }
 
 #[test]
@@ -50,6 +61,7 @@ proptest! {
     fn any_message_comes_back(message in any::<String>()) {
         let encoded = percent_encode_message(&message);
         prop_assert!(encoded.as_bytes().iter().all(|byte| (0x20..=0x7e).contains(byte)));
+        prop_assert_eq!(without_margins(encoded.as_bytes()), encoded.as_bytes());
         prop_assert_eq!(percent_decode_message(encoded.as_bytes()), message);
     }
 
