@@ -5,12 +5,15 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use prost::Message as _;
+use prost::{DecodeError, Message as _};
 
 use crate::declared;
 use crate::error::PoolError;
 use crate::http_rule::{HttpRule, MethodOptions};
 use crate::pool::Pool;
+
+/// A method's rule, or why its options cannot be read.
+pub(crate) type Annotation = Result<Arc<HttpRule>, DecodeError>;
 
 /// One `.proto` file of a set.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,7 +23,7 @@ pub struct File {
     dependencies: Vec<String>,
     has_services: bool,
     /// The google.api.http annotations of its methods, by their full names.
-    rules: Vec<(String, Arc<HttpRule>)>,
+    rules: Vec<(String, Annotation)>,
     /// What `buf build` says of it; protoc says nothing.
     is_import: Option<bool>,
     bytes: Bytes,
@@ -42,7 +45,7 @@ impl File {
         &self.bytes
     }
 
-    pub(crate) fn rules(&self) -> &[(String, Arc<HttpRule>)] {
+    pub(crate) fn rules(&self) -> &[(String, Annotation)] {
         &self.rules
     }
 
@@ -114,13 +117,17 @@ pub(crate) fn split(set: &[u8]) -> Result<Vec<File>, PoolError> {
     set.file.into_iter().enumerate().map(file).collect()
 }
 
-fn rules(package: &str, services: Vec<RawService>) -> Vec<(String, Arc<HttpRule>)> {
+/// The rules of a file's methods. One that is malformed is kept as that, so that it is told with its file, beside all else that
+/// is wrong there.
+fn rules(package: &str, services: Vec<RawService>) -> Vec<(String, Annotation)> {
     let dot = if package.is_empty() { "" } else { "." };
     let mut rules = Vec::new();
     for service in services {
         for method in service.method {
-            if let Some(rule) = method.options.and_then(|options| options.http) {
-                rules.push((format!("{package}{dot}{}.{}", service.name, method.name), Arc::new(rule)));
+            // Parts of one message that stand one behind the other are that message.
+            let options = MethodOptions::decode(&*method.options.concat()).map(|options| options.http);
+            if let Some(rule) = options.transpose() {
+                rules.push((format!("{package}{dot}{}.{}", service.name, method.name), rule.map(Arc::new)));
             }
         }
     }
@@ -186,8 +193,8 @@ struct RawService {
 struct RawMethod {
     #[prost(string, tag = "1")]
     name: String,
-    #[prost(message, optional, tag = "4")]
-    options: Option<MethodOptions>,
+    #[prost(bytes = "bytes", repeated, tag = "4")]
+    options: Vec<Bytes>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -204,7 +204,8 @@ impl Build {
         }
         let Some(file) = self.own.get(name).or_else(|| self.builtin.get(name)).cloned() else { return false };
         self.state.insert(name.to_owned(), State::Adding);
-        let added = self.add_imports(&file) && self.add_alone(&file);
+        let (has_imports, has_rules) = (self.add_imports(&file), self.has_rules(&file));
+        let added = has_imports && has_rules && self.add_alone(&file);
         self.state.insert(name.to_owned(), if added { State::Added } else { State::Failed });
         added
     }
@@ -223,6 +224,18 @@ impl Build {
             }
         }
         all
+    }
+
+    /// Whether all annotations can be read.
+    fn has_rules(&mut self, file: &File) -> bool {
+        let before = self.problems.len();
+        for (method, rule) in file.rules() {
+            if let Err(error) = rule {
+                let message = format!("the google.api.http annotation of {method} is malformed: {error}");
+                self.problems.push(problem(file.name(), &message));
+            }
+        }
+        self.problems.len() == before
     }
 
     fn add_alone(&mut self, file: &File) -> bool {
@@ -246,7 +259,8 @@ impl Build {
         let mut files = self.builtin;
         files.extend(self.own);
         files.retain(|name, _| added(name));
-        let rules = files.values().flat_map(File::rules).cloned().collect();
+        let rules = files.values().flat_map(File::rules);
+        let rules = rules.filter_map(|(method, rule)| Some((method.clone(), rule.clone().ok()?))).collect();
         let tables = Arc::new(Tables::new(&self.descriptors, &self.beyond));
         Pool { inner: Arc::new(Inner { descriptors: self.descriptors, tables, files, rules }) }
     }

@@ -22,7 +22,7 @@ pub struct Options {
     pub write: WriteOptions,
     /// What happens to query parameters that name no field.
     pub unknown_query: UnknownQuery,
-    /// Query parameters that are never looked at (`key`, `alt`).
+    /// Query parameters that are never looked at, by their decoded names (`key`, `$alt`).
     pub ignored_query: Vec<String>,
     /// Read query parameters also where the body is the whole message; the specification has none there.
     pub query_beside_body: bool,

@@ -108,8 +108,17 @@ pub(crate) fn first_name(query: &str, options: &Options) -> Option<String> {
 fn pairs<'q>(query: &'q str, options: &'q Options) -> impl Iterator<Item = (&'q str, &'q str)> {
     split(query)
         .filter(|(_, value)| value.is_some() || options.dialect == Dialect::Specification)
-        .filter(|(name, _)| !name.is_empty() && !options.ignored_query.iter().any(|ignored| ignored == name))
+        .filter(|(name, _)| !name.is_empty() && !is_ignored(name, options))
         .map(|(name, value)| (name, value.unwrap_or_default()))
+}
+
+/// Whether a parameter of this name is left alone, however the name is escaped: clients write `$alt` as `%24alt` too.
+fn is_ignored(name: &str, options: &Options) -> bool {
+    if options.ignored_query.is_empty() {
+        return false;
+    }
+    let name = Named::of(name, options.plus_is_space, options).decoded;
+    options.ignored_query.iter().any(|ignored| *ignored == name)
 }
 
 fn split(text: &str) -> impl Iterator<Item = (&str, Option<&str>)> {

@@ -6,8 +6,8 @@ use prost_types::FileDescriptorSet;
 
 use crate::support::{POOL, SET, compile};
 
-fn problems(set: &FileDescriptorSet) -> Vec<String> {
-    let error = Pool::from_file_descriptor_set(&set.encode_to_vec()).unwrap_err();
+fn problems(set: &[u8]) -> Vec<String> {
+    let error = Pool::from_file_descriptor_set(set).unwrap_err();
     error.problems().iter().map(|problem| format!("{}: {}", problem.file, problem.message)).collect()
 }
 
@@ -78,13 +78,18 @@ fn all_problems_are_said_with_their_file() {
         file.dependency.push("gone.proto".to_owned());
     }
     let expect = "it imports \"gone.proto\", which is not in the descriptor set; write the set with its imports (protoc --include_imports)";
-    assert_eq!(problems(&broken), [format!("kinds.proto: {expect}"), format!("legacy.proto: {expect}")]);
+    assert_eq!(
+        problems(&broken.encode_to_vec()),
+        [format!("kinds.proto: {expect}"), format!("legacy.proto: {expect}")]
+    );
 
     let mut clash = set();
     let mut other = clash.file.iter().find(|file| file.name() == "legacy.proto").unwrap().clone();
     other.name = Some("other.proto".to_owned());
     clash.file.push(other.clone());
-    let [problem] = &problems(&clash)[..] else { panic!("{:?}", problems(&clash)) };
+    let [problem] = &problems(&clash.encode_to_vec())[..] else {
+        panic!("{:?}", problems(&clash.encode_to_vec()))
+    };
     assert!(problem.starts_with("other.proto: ") && problem.contains("legacy.v1."), "{problem}");
 
     other.name = Some("legacy.proto".to_owned());
@@ -92,7 +97,7 @@ fn all_problems_are_said_with_their_file() {
     let mut twice = set();
     twice.file.push(other);
     assert!(
-        problems(&twice)[0]
+        problems(&twice.encode_to_vec())[0]
             .starts_with("legacy.proto: the descriptor set has two different files of this name")
     );
 
@@ -104,7 +109,70 @@ fn all_problems_are_said_with_their_file() {
             _ => {}
         }
     }
-    assert_eq!(problems(&circle), ["kinds.proto: it imports itself, directly or through others"]);
+    assert_eq!(
+        problems(&circle.encode_to_vec()),
+        ["kinds.proto: it imports itself, directly or through others"]
+    );
+}
+
+/// google/api/annotations.proto, as far as these tests need it.
+const ANNOTATIONS: &str = "syntax = \"proto2\"; package google.api; import \"google/protobuf/descriptor.proto\";\
+    message CustomHttpPattern { optional string kind = 1; optional string path = 2; }\
+    message HttpRule { optional string get = 2; optional CustomHttpPattern custom = 8; optional string body = 7; optional string response_body = 12; repeated HttpRule additional_bindings = 11; }\
+    extend google.protobuf.MethodOptions { optional HttpRule http = 72295728; }";
+
+#[test]
+fn malformed_annotations_are_said_with_their_file_and_method() {
+    let rpc = |name, path| {
+        format!("rpc {name}(M) returns (M) {{ option (google.api.http) = {{ get: \"{path}\" }}; }}")
+    };
+    let service = format!(
+        "syntax = \"proto3\"; package s; import \"vendored.proto\"; message M {{}} service S {{ {} {} {} }}",
+        rpc("Text", "/text"),
+        rpc("Kind", "/kind"),
+        rpc("Sound", "/sound"),
+    );
+    let nameless = format!(
+        "syntax = \"proto3\"; import \"vendored.proto\"; import \"gone.proto\"; message M {{}} service S {{ {} }}",
+        rpc("Cut", "/cut"),
+    );
+    let set = compile(&[
+        ("vendored.proto", ANNOTATIONS),
+        ("gone.proto", "syntax = \"proto3\";"),
+        ("s.proto", &service),
+        ("cut.proto", &nameless),
+    ]);
+    // Text that is no UTF-8, a number where text has to be, text that goes on behind the annotation's end.
+    let set = replaced(&set, b"/text", b"/te\xfft");
+    let set = replaced(&set, b"\x12\x05/kind", b"\x10\x05/kind");
+    let set = replaced(&set, b"\x12\x04/cut", b"\x12\x05/cut");
+    // What else is wrong with the file is said as well.
+    let set = replaced(&set, b"\x1a\x0agone.proto", b"\x1a\x0alost.proto");
+    let problems = problems(&set);
+    let malformed = |file: &str, method: &str| {
+        format!("{file}: the google.api.http annotation of {method} is malformed: ")
+    };
+    for (problem, start, why) in [
+        (&problems[0], "cut.proto: it imports \"lost.proto\", ".to_owned(), "--include_imports"),
+        (&problems[1], malformed("cut.proto", "S.Cut"), "buffer underflow"),
+        (&problems[2], malformed("s.proto", "s.S.Text"), "not UTF-8"),
+        (&problems[3], malformed("s.proto", "s.S.Kind"), "invalid wire type: Varint"),
+    ] {
+        assert!(problem.starts_with(&start) && problem.contains(why), "{problem}");
+    }
+    assert_eq!(problems.len(), 4);
+}
+
+/// `bytes` with the only place of `sound` in them `broken`.
+fn replaced(bytes: &[u8], sound: &[u8], broken: &[u8]) -> Vec<u8> {
+    let places: Vec<usize> = bytes
+        .windows(sound.len())
+        .enumerate()
+        .filter(|(_, found)| *found == sound)
+        .map(|(at, _)| at)
+        .collect();
+    let [at] = places[..] else { panic!("{sound:?} is at {places:?}") };
+    [&bytes[..at], broken, &bytes[at + sound.len()..]].concat()
 }
 
 #[test]
@@ -136,14 +204,10 @@ fn files_are_found_by_what_they_declare() {
 
 #[test]
 fn services_have_methods_with_their_rules() {
-    let annotations = "syntax = \"proto2\"; package google.api; import \"google/protobuf/descriptor.proto\";\
-        message CustomHttpPattern { optional string kind = 1; optional string path = 2; }\
-        message HttpRule { optional string get = 2; optional CustomHttpPattern custom = 8; optional string body = 7; optional string response_body = 12; repeated HttpRule additional_bindings = 11; }\
-        extend google.protobuf.MethodOptions { optional HttpRule http = 72295728; }";
     let service = "syntax = \"proto3\"; package s; import \"vendored.proto\"; message M {}\
         service S { rpc Plain(M) returns (stream M); rpc Bound(M) returns (M) { option (google.api.http) = {\
         get: \"/a\" response_body: \"x\" additional_bindings { custom { kind: \"*\" path: \"/b\" } body: \"*\" } }; } }";
-    let set = compile(&[("vendored.proto", annotations), ("s.proto", service)]);
+    let set = compile(&[("vendored.proto", ANNOTATIONS), ("s.proto", service)]);
     let pool = Pool::from_file_descriptor_set(&set).unwrap();
     let service = pool.service("s.S").unwrap();
     assert_eq!((service.full_name(), service.file_name().as_str()), ("s.S", "s.proto"));

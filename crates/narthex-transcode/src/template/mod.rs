@@ -14,7 +14,7 @@ pub enum Dialect {
     /// google/api/http.proto's.
     #[default]
     Specification,
-    /// Envoy's: segments may follow `**`, `*` matches an empty segment, and `body` may be a path of fields.
+    /// Envoy's: text may follow `**`, `*` matches an empty segment, and `body` may be a path of fields.
     Envoy,
 }
 

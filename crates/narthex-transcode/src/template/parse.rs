@@ -42,6 +42,9 @@ impl Template {
     }
 }
 
+/// Only Envoy's templates come so far.
+const NO_WILDCARD: &str = "no \"*\", no \"**\" and no variable that is one may come after \"**\"";
+
 struct Parser<'a> {
     text: &'a str,
     at: usize,
@@ -75,12 +78,11 @@ impl Parser<'_> {
     }
 
     fn segment(&mut self, variables: bool) -> Result<(), ParseError> {
-        let has_rest = self.template.segments.contains(&Segment::Rest);
-        if has_rest && self.dialect == Dialect::Specification {
+        if self.is_after_rest() && self.dialect == Dialect::Specification {
             return Err(self.error("nothing but a verb may come after \"**\""));
         }
-        if has_rest && self.text[self.at..].starts_with("**") {
-            return Err(self.error("there can be one \"**\""));
+        if self.is_after_rest() && self.peek() == Some('*') {
+            return Err(self.error(NO_WILDCARD));
         }
         let segment = match self.peek() {
             Some('{') if variables => return self.variable(),
@@ -107,6 +109,9 @@ impl Parser<'_> {
         let start = self.template.segments.len();
         if self.eat("=") {
             self.segments(false)?;
+        } else if self.is_after_rest() {
+            self.at = opened;
+            return Err(self.error(NO_WILDCARD));
         } else {
             self.template.segments.push(Segment::Any);
         }
@@ -116,6 +121,11 @@ impl Parser<'_> {
         let end = self.template.segments.len();
         self.template.variables.push(Variable { field_path, start, end });
         Ok(())
+    }
+
+    /// Whether `**` is among the segments so far.
+    fn is_after_rest(&self) -> bool {
+        self.template.segments.contains(&Segment::Rest)
     }
 
     fn ident(&mut self) -> Result<String, ParseError> {
@@ -202,6 +212,8 @@ mod tests {
             ("/a/{b=*}/c", "/a/{b}/c"),
             ("/{a.b=x/*}/**:go", "/{a.b=x/*}/**:go"),
             ("/caf%C3%A9/a-b_c.d~e", "/caf%C3%A9/a-b_c.d~e"),
+            // All of RFC 3986's pchar but the two that mean something here.
+            ("/-._~!$&'()+,;=@", "/-._~!$&'()+,;=@"),
         ] {
             assert_eq!(text.parse::<Template>().unwrap().to_string(), written);
         }
@@ -235,6 +247,27 @@ mod tests {
             ("/a%2", 3),
         ] {
             assert_eq!(text.parse::<Template>().unwrap_err().column, column, "{text}");
+        }
+    }
+
+    /// grpc-httpjson-transcoding's test/path_matcher_test.cc, InvalidTemplates.
+    #[test]
+    fn text_alone_follows_rest_in_envoys_templates() {
+        let parse = |text: &str| Template::parse(text, Dialect::Envoy);
+        for text in ["/a/**/b", "/a/{x=**}/b:c", "/{x=a/**/b}/c", "/**/{x=a/b}"] {
+            assert_eq!(parse(text).unwrap().to_string(), text);
+        }
+        for (text, column) in [
+            ("/a/**/*", 7),
+            ("/a/**/b/*", 9),
+            ("/a/**/**", 7),
+            ("/a/**/b/**", 9),
+            ("/a/{x=**}/{y}", 11),
+            ("/a/{x=**}/{y=*}", 14),
+            ("/a/{x=**}/b/{y=c/**}", 18),
+            ("/{x=a/**/*}", 10),
+        ] {
+            assert_eq!(parse(text).unwrap_err().column, column, "{text}");
         }
     }
 }

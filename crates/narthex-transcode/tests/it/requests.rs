@@ -172,6 +172,29 @@ fn unknown_query_parameters_are_named() {
     assert_eq!(got.called("GetBook", "shop.v1.GetBookRequest"), json!({"id": "1", "full": true}));
 }
 
+/// The clients of googleapis/gapic-generator-python send `$alt=json;enum-encoding=int` escaped, others as it is.
+#[test]
+fn ignored_query_parameters_are_known_by_their_decoded_names() {
+    let options = Options { ignored_query: vec!["$alt".into(), "key".into()], ..Options::default() };
+    let sent = |method: &str, target: &str, body: &str| {
+        exchange(options.clone(), request(method, target, body), echo)
+    };
+    for alt in ["$alt=json;enum-encoding=int", "%24alt=json%3Benum-encoding%3Dint", "k%65y"] {
+        let got = sent("GET", &format!("/api/books/1?{alt}&full=true"), "");
+        assert_eq!(got.called("GetBook", "shop.v1.GetBookRequest"), json!({"id": "1", "full": true}));
+        let got = sent("POST", &format!("/api/books/1:restock?{alt}"), "{}");
+        assert_eq!(got.called("Restock", "shop.v1.Book"), json!({"id": "1"}));
+    }
+    for (target, name) in [
+        ("/api/books/1?%2524alt=json", "%24alt"),
+        ("/api/books/1?alt=json", "alt"),
+        ("/api/books/1?key.x=1", "key.x"),
+    ] {
+        let (_, message) = sent("GET", target, "").refused(400);
+        assert_eq!(message, format!("unknown query parameter {name:?}"));
+    }
+}
+
 /// Envoy's type, beside the HttpBody that carries it.
 const CAPTURED: &str = r#"
     syntax = "proto3";
