@@ -104,6 +104,20 @@ def test_a_file_that_describes_nothing_served_is_told(narthex, apps, describing)
     assert "it has web.v1.Echo, web.v1.Other: register one by --grpc" in ended.stderr
 
 
+def test_a_malformed_annotation_is_told_with_its_file_and_method(narthex, describing):
+    """No compiler writes one; a program that makes descriptors may."""
+    options = describing("--descriptor-set")
+    described = Path(options[1])
+    described.write_bytes(described.read_bytes().replace(b"/kitchen/echo", b"/kitchen/\xffcho"))
+    ended = narthex("routes", *options)
+    assert ended.returncode == 2
+    told = " ".join(ended.stderr.split())
+    place = f"--descriptor-set {described} {KITCHEN}"
+    assert f"{place}: the google.api.http annotation of kitchen.v1.Kitchen.Echo is malformed: " in told
+    assert "is not UTF-8" in told
+    assert "Traceback" not in told
+
+
 @pytest.mark.parametrize("flag", FLAGS)
 def test_a_registered_service_may_have_its_descriptor_from_a_file(serve, describing, tmp_path, flag):
     (tmp_path / "nowhere.proto").write_text(
