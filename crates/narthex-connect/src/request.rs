@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, TE};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, Uri, request};
-use narthex_wire::encoding::Accepted;
+use narthex_wire::encoding::{Accepted, Enabled};
 use narthex_wire::metadata::keep_metadata;
 use narthex_wire::names::{GRPC_ACCEPT_ENCODING, GRPC_ENCODING, GRPC_TIMEOUT};
 use narthex_wire::protocol::{essence, is_grpc_content_type};
@@ -131,7 +131,7 @@ impl Said {
     pub(crate) fn encoding(&self) -> Result<Encoding, Status> {
         match &self.encoding {
             None => Ok(Encoding::Identity),
-            Some(value) => query::known(value.as_bytes()),
+            Some(value) => Enabled::ALL.named(value.as_bytes()),
         }
     }
 

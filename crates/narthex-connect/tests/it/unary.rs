@@ -142,7 +142,7 @@ fn refused_before_the_call() {
         (&[("connect-timeout-ms", "12345678901")][..], 400, "invalid_argument", "connect-timeout-ms"),
         (&[("connect-timeout-ms", "-1")], 400, "invalid_argument", "connect-timeout-ms"),
         (&[("connect-timeout-ms", "")], 400, "invalid_argument", "connect-timeout-ms"),
-        (&[("content-encoding", "snappy")], 501, "unimplemented", "identity,deflate,gzip,zstd,br"),
+        (&[("content-encoding", "snappy")], 501, "unimplemented", "identity,gzip,deflate,zstd,br"),
     ] {
         let response = send(call(headers, "abc"), |_| unreachable!("refused before"));
         assert_eq!(response.status().as_u16(), http);
