@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, TE};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderName, HeaderValue, TE};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, Uri, request};
 use narthex_wire::encoding::{Accepted, Enabled};
@@ -123,7 +123,10 @@ impl Said {
         };
         headers.remove(STREAM_ACCEPT_ENCODING);
         headers.remove(&GRPC_TIMEOUT);
+        // Whom the client asked for, in HTTP/1.1; no metadata of gRPC either.
+        let host = headers.remove(HOST);
         keep_metadata(headers);
+        headers.extend(host.map(|host| (HOST, host)));
         said
     }
 
