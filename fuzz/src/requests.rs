@@ -19,6 +19,7 @@ use narthex_grpc_web::GrpcWebLayer;
 use narthex_grpc_web::decode::Decoder as Base64;
 use narthex_protojson::{Method as Rpc, WriteOptions, wire_to_json};
 use narthex_transcode::{Options, RouteTable, TranscodeLayer};
+use narthex_wire::encoding::Enabled;
 use narthex_wire::envelope::{self, Decoder};
 use narthex_wire::{Body, Encoding, Exposed, Status, is_grpc, unary_response};
 use tower_layer::Layer as _;
@@ -81,7 +82,8 @@ fn answer(request: Request<Body>, options: Options) {
     };
     let connect = METHODS.iter().map(|method| (method.path(), shape(method))).collect();
     let stack = TranscodeLayer::new(TABLE.clone(), options).layer(Backend);
-    let stack = GrpcJsonLayer::new(METHODS.iter().cloned().collect::<Messages>(), LIMIT).layer(stack);
+    let messages: Messages = METHODS.iter().cloned().collect();
+    let stack = GrpcJsonLayer::new(messages, LIMIT, Enabled::ALL).layer(stack);
     let stack = ConnectLayer::new(connect, POOL.clone(), LIMIT).layer(stack);
     let mut stack = GrpcWebLayer::new(Exposed::default()).layer(stack);
 

@@ -89,6 +89,7 @@ class Server:
         maximum_concurrent_rpcs: int | None = None,
         max_send_message: int | None = None,
         compression: Any | None = None,
+        encodings: Sequence[Any] | None = None,
         classic: bool = False,
         wsgi: bool = False,
     ) -> Server:
@@ -99,7 +100,8 @@ class Server:
 
         ``interceptors`` are ``grpc.aio.ServerInterceptor`` and, after them, ``grpc.ServerInterceptor`` objects, the
         outermost first. ``executor`` runs synchronous handlers; without one threads of Narthex do. ``max_send_message`` is in
-        bytes; ``compression`` is a ``grpc.Compression`` or a name such as ``"zstd"``;
+        bytes; ``compression`` is a ``grpc.Compression`` or a name such as ``"zstd"``, and ``encodings`` are such as messages may
+        be compressed with at all, all that there are if it is None;
         ``classic`` has clients told of errors as by ``grpc.server``, not as by ``grpc.aio.server``; ``wsgi`` says that ``app`` is
         a WSGI application.
         """

@@ -41,7 +41,6 @@ MISUSES = {
     "trailing triple": lambda context: context.set_trailing_metadata((("a", "b", "c"),)),
     "trailing number": lambda context: context.set_trailing_metadata((("a", 1),)),
     "upper case": lambda context: context.send_initial_metadata((("A", "b"),)),
-    "reserved": lambda context: context.send_initial_metadata((("grpc-status", "0"),)),
     "text for bytes": lambda context: context.send_initial_metadata((("a-bin", "b"),)),
     "details": lambda context: context.set_details(5),
     "abort metadata": lambda context: context.abort(grpc.StatusCode.ABORTED, "", {"a": "b"}),

@@ -161,7 +161,6 @@ MISUSES = {
     "trailing triple": ("TypeError", "metadata"),
     "trailing number": ("TypeError", "'a'"),
     "upper case": ("ValueError", "'A'"),
-    "reserved": ("ValueError", "grpc-status"),
     "text for bytes": ("TypeError", "a-bin"),
     "details": ("TypeError", "details must be str"),
     "abort metadata": ("TypeError", "metadata"),

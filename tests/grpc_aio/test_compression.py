@@ -8,14 +8,16 @@ import grpc
 import grpc.aio
 import pytest
 from grpc import Compression, StatusCode
-from grpc_servers import METHOD, received
+from grpc_servers import METHOD, failed, outcome, received
 from wires import Http2
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("one_loop")]
 
 MESSAGE = b"compressible " * 100
 ALGORITHMS = {"identity": bytes, "gzip": gzip.decompress, "deflate": zlib.decompress}
-GZIP_DISABLED = ("grpc.compression_enabled_algorithms_bitset", 0b011)
+ENABLED = "grpc.compression_enabled_algorithms_bitset"
+GZIP_DISABLED = (ENABLED, 0b011)
+DEFAULT_GZIP = ("grpc.default_compression_algorithm", 2)
 
 
 def envelopes(body):
@@ -73,10 +75,59 @@ async def test_compressed_requests(aio_serving, compression):
         assert await received(call) == [MESSAGE] * 3
 
 
-@pytest.mark.differs("grpcio can be told not to read an algorithm; here the argument has no effect")
-async def test_no_algorithm_can_be_disabled(aio_serving):
+@pytest.mark.parametrize("kind", ["Method", "Stream"])
+async def test_an_algorithm_that_is_disabled(aio_serving, kind):
+    handlers = {
+        "Method": grpc.unary_unary_rpc_method_handler(echo),
+        "Stream": grpc.stream_stream_rpc_method_handler(echo_stream),
+    }
+    async with aio_serving(handlers, options=[GZIP_DISABLED]) as served:
+
+        def call(compression):
+            requests = iter([MESSAGE]) if kind == "Stream" else MESSAGE
+            begin = served.stream_stream if kind == "Stream" else served.unary_unary
+            return begin(requests, kind, compression=compression)
+
+        error = await failed(call(Compression.Gzip))
+        assert outcome(error) == (StatusCode.UNIMPLEMENTED, "Compression algorithm 'gzip' is disabled.")
+        for compression in [Compression.Deflate, Compression.NoCompression]:
+            assert await received(call(compression)) == [MESSAGE]
+
+
+async def test_disabling_all_leaves_messages_as_they_are(aio_serving):
+    options = [(ENABLED, 0)]
+    async with aio_serving(grpc.unary_unary_rpc_method_handler(echo), options=options) as served:
+        assert await served.unary_unary(MESSAGE) == MESSAGE
+        for compression in [Compression.Deflate, Compression.Gzip]:
+            assert (await failed(served.unary_unary(MESSAGE, compression=compression))).code() == StatusCode.UNIMPLEMENTED
+        response, _ = await on_the_wire(served, (0, MESSAGE), encoding="identity")
+        assert dict(response.trailers or response.headers)["grpc-status"] == "0"
+
+
+@pytest.mark.differs("grpcio says what it reads in the answers of calls that it serves, and not to those it refuses")
+async def test_what_is_not_disabled_is_told(aio_serving):
     async with aio_serving(grpc.unary_unary_rpc_method_handler(echo), options=[GZIP_DISABLED]) as served:
-        assert await served.unary_unary(MESSAGE, compression=Compression.Gzip) == MESSAGE
+        response, _ = await on_the_wire(served, (1, gzip.compress(MESSAGE)), encoding="gzip")
+        assert response.values("grpc-accept-encoding") == ["identity,deflate"]
+
+
+@pytest.mark.parametrize(
+    ("options", "compression", "name"),
+    [
+        ([DEFAULT_GZIP], None, "gzip"),
+        ([DEFAULT_GZIP], Compression.Deflate, "gzip"),
+        ([("grpc.default_compression_algorithm", 7)], None, "identity"),
+        ([GZIP_DISABLED, DEFAULT_GZIP], None, "identity"),
+        ([GZIP_DISABLED], Compression.Gzip, "identity"),
+        ([GZIP_DISABLED], Compression.Deflate, "deflate"),
+    ],
+)
+async def test_compression_by_channel_arguments(aio_serving, options, compression, name):
+    handler = grpc.unary_unary_rpc_method_handler(echo)
+    async with aio_serving(handler, options=options, compression=compression) as served:
+        response, sent = await on_the_wire(served, (0, MESSAGE))
+        assert (response.values("grpc-encoding") or ["identity"]) == [name]
+        assert plain(response, sent) == [MESSAGE]
 
 
 @pytest.mark.differs("grpcio says INTERNAL, where the specification of gRPC says UNIMPLEMENTED")

@@ -233,6 +233,47 @@ async def test_initial_metadata_that_is_none(aio_serving, metadata):
     assert error.details().startswith("Unexpected <class 'TypeError'>")
 
 
+@pytest.mark.parametrize("key", ["content-type", "content-length", "te", "grpc-status", "grpc-message", "grpc-accept-encoding"])
+async def test_names_of_the_protocol_are_not_sent_and_harm_no_call(aio_serving, key):
+    async def handler(request, context):
+        await context.send_initial_metadata(((key, "9"), ("a", "1")))
+        context.set_trailing_metadata(((key, "9"), ("b", "2")))
+        return request
+
+    async with aio_serving(unary(handler)) as served:
+        call = served.unary_unary(b"x")
+        assert await call == b"x"
+        assert entries(await call.initial_metadata()) == [("a", "1")]
+        assert entries(await call.trailing_metadata()) == [("b", "2")]
+
+
+async def test_other_names_that_begin_as_the_protocols_are_metadata(aio_serving):
+    """A servicer says ``grpc-retry-pushback-ms`` to the library of its client."""
+    seen = []
+
+    async def handler(request, context):
+        seen.extend(context.invocation_metadata())
+        context.set_trailing_metadata((("grpc-retry-pushback-ms", "5"),))
+        return b""
+
+    async with aio_serving(unary(handler)) as served:
+        call = served.unary_unary(metadata=(("grpc-something", "x"),))
+        await call
+        assert entries(await call.trailing_metadata()) == [("grpc-retry-pushback-ms", "5")]
+    assert ("grpc-something", "x") in seen
+
+
+async def test_a_value_that_is_none_is_empty(aio_serving):
+    async def handler(request, context):
+        await context.send_initial_metadata((("a", None),))
+        return b""
+
+    async with aio_serving(unary(handler)) as served:
+        call = served.unary_unary()
+        await call
+        assert entries(await call.initial_metadata()) == [("a", "")]
+
+
 async def test_setting_trailing_metadata_again_replaces_it(aio_serving):
     async def handler(request, context):
         context.set_trailing_metadata((("a", "1"), ("b", "2")))

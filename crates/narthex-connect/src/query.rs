@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use narthex_wire::encoding::Enabled;
 use narthex_wire::{Codec, Encoding, Status};
 use percent_encoding::percent_decode;
 
@@ -49,7 +50,7 @@ impl Query {
                 "message" => message = Some(value),
                 "encoding" => encoding = Some(value),
                 "base64" => is_base64 = &*value == b"1",
-                "compression" if !value.is_empty() => compression = known(&value)?,
+                "compression" if !value.is_empty() => compression = Enabled::ALL.named(&value)?,
                 _ => {}
             }
         }
@@ -70,14 +71,6 @@ impl Query {
 
 fn missing(name: &str) -> Status {
     Status::invalid_argument(format!("the query parameter {name:?} is missing"))
-}
-
-/// The encoding of this name.
-pub(crate) fn known(name: &[u8]) -> Result<Encoding, Status> {
-    Encoding::from_name(name).ok_or_else(|| {
-        let (name, ours) = (String::from_utf8_lossy(name), narthex_wire::encoding::ACCEPT);
-        Status::unimplemented(format!("compression {name:?} is not supported; these are: {ours}"))
-    })
 }
 
 /// Decodes as forms are, where `+` is a space.

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, TE};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderName, HeaderValue, TE};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, Uri, request};
-use narthex_wire::encoding::Accepted;
+use narthex_wire::encoding::{Accepted, Enabled};
 use narthex_wire::metadata::keep_metadata;
 use narthex_wire::names::{GRPC_ACCEPT_ENCODING, GRPC_ENCODING, GRPC_TIMEOUT};
 use narthex_wire::protocol::{essence, is_grpc_content_type};
@@ -123,7 +123,10 @@ impl Said {
         };
         headers.remove(STREAM_ACCEPT_ENCODING);
         headers.remove(&GRPC_TIMEOUT);
+        // Whom the client asked for, in HTTP/1.1; no metadata of gRPC either.
+        let host = headers.remove(HOST);
         keep_metadata(headers);
+        headers.extend(host.map(|host| (HOST, host)));
         said
     }
 
@@ -131,7 +134,7 @@ impl Said {
     pub(crate) fn encoding(&self) -> Result<Encoding, Status> {
         match &self.encoding {
             None => Ok(Encoding::Identity),
-            Some(value) => query::known(value.as_bytes()),
+            Some(value) => Enabled::ALL.named(value.as_bytes()),
         }
     }
 

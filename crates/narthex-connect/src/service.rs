@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::header::{ALLOW, HeaderName, HeaderValue};
+use http::header::{ALLOW, HeaderName, HeaderValue, VARY};
 use http::{Request, Response, StatusCode};
 use narthex_wire::{Answered, Body, Codec, Flow, Status};
 use tower_service::Service;
@@ -77,10 +77,15 @@ where
         }
         Err(status) => Status::into_response(status),
     };
-    match call {
-        Call::Stream(_) => stream::from_grpc(response, codec, &shared),
-        _ => unary::from_grpc(response, codec, &shared).await,
+    if let Call::Stream(_) = call {
+        return stream::from_grpc(response, codec, &shared);
     }
+    let mut response = unary::from_grpc(response, codec, &shared).await;
+    if call == Call::Get {
+        // The answer to a GET may be kept, for clients that do not read what this one reads.
+        response.headers_mut().append(VARY, HeaderValue::from_static("accept-encoding"));
+    }
+    response
 }
 
 /// HTTP's own words: a client that gets these calls in a way that its protocol does not have.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, TRAILER};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, TRAILER};
 use http::{HeaderMap, Request, Response};
 use http_body::{Body as HttpBody, Frame};
 use narthex_wire::names::{GRPC_ACCEPT_ENCODING, GRPC_ENCODING};
@@ -57,6 +57,8 @@ fn to_connect(headers: &mut HeaderMap, codec: Codec) {
             headers.insert(ours, value);
         }
     }
+    // A servicer's metadata of this name would be HTTP's word on the body.
+    headers.remove(CONTENT_ENCODING);
     headers.remove(CONTENT_LENGTH);
     headers.remove(TRAILER);
     let protocol: Vec<HeaderName> = headers

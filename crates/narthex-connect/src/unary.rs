@@ -103,6 +103,7 @@ fn failure(status: &Status, shared: &Shared) -> Response<Body> {
     response
 }
 
+/// What a servicer says. Its `content-encoding` is gRPC's metadata, and would be HTTP's word on the message here.
 fn metadata(headers: &HeaderMap) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
-    headers.iter().filter(|(name, _)| !metadata::is_reserved(name.as_str()))
+    headers.iter().filter(|(name, _)| *name != CONTENT_ENCODING && !metadata::is_reserved(name.as_str()))
 }

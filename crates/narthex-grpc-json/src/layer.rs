@@ -1,5 +1,6 @@
 //! The Tower layer.
 
+use narthex_wire::encoding::Enabled;
 use tower_layer::Layer;
 
 use crate::messages::Messages;
@@ -10,12 +11,14 @@ use crate::service::GrpcJson;
 pub struct GrpcJsonLayer {
     messages: Messages,
     max_message: usize,
+    enabled: Enabled,
 }
 
 impl GrpcJsonLayer {
-    /// A layer for methods with these messages; one of a request has at most `max_message` bytes.
-    pub fn new(messages: Messages, max_message: usize) -> Self {
-        Self { messages, max_message }
+    /// A layer for methods with these messages; one of a request has at most `max_message` bytes, and may be compressed with what
+    /// is `enabled`.
+    pub fn new(messages: Messages, max_message: usize, enabled: Enabled) -> Self {
+        Self { messages, max_message, enabled }
     }
 }
 
@@ -23,6 +26,7 @@ impl<S> Layer<S> for GrpcJsonLayer {
     type Service = GrpcJson<S>;
 
     fn layer(&self, inner: S) -> GrpcJson<S> {
-        GrpcJson { inner, messages: self.messages.clone(), max_message: self.max_message }
+        let Self { messages, max_message, enabled } = self.clone();
+        GrpcJson { inner, messages, max_message, enabled }
     }
 }

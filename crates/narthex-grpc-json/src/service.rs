@@ -8,6 +8,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
 use http::{Request, Response};
 use http_body::Body as _;
 use narthex_protojson::Message;
+use narthex_wire::encoding::Enabled;
 use narthex_wire::envelope::Decoder;
 use narthex_wire::names::{APPLICATION_GRPC, GRPC_ENCODING};
 use narthex_wire::protocol::{essence, is_grpc_content_type};
@@ -24,6 +25,7 @@ pub struct GrpcJson<S> {
     pub(crate) inner: S,
     pub(crate) messages: Messages,
     pub(crate) max_message: usize,
+    pub(crate) enabled: Enabled,
 }
 
 impl<S> Service<Request<Body>> for GrpcJson<S>
@@ -83,7 +85,7 @@ impl<S> GrpcJson<S> {
             ))
         })?;
         let (mut head, body) = request.into_parts();
-        let decoder = Decoder::new(Encoding::from_headers(&head.headers)?, self.max_message);
+        let decoder = Decoder::new(self.enabled.declared(&head.headers)?, self.max_message);
         head.headers.remove(&GRPC_ENCODING);
         head.headers.remove(CONTENT_LENGTH);
         head.headers.insert(CONTENT_TYPE, APPLICATION_GRPC.clone());

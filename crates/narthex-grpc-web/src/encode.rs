@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{BufMut as _, Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRAILER};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRAILER};
 use http::{HeaderMap, Response};
 use http_body::{Body as HttpBody, Frame};
 use narthex_wire::names::GRPC_STATUS;
@@ -24,6 +24,8 @@ pub(crate) fn from_grpc(response: Response<Body>, content_type: &ContentType) ->
     }
     let (mut head, body) = response.into_parts();
     head.headers.insert(CONTENT_TYPE, content_type.to_header());
+    // A servicer's metadata of this name would be HTTP's word on the body.
+    head.headers.remove(CONTENT_ENCODING);
     head.headers.remove(CONTENT_LENGTH);
     head.headers.remove(TRAILER);
     head.extensions.insert(Flow::GrpcWeb);

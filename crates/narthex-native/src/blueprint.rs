@@ -82,7 +82,11 @@ impl Blueprint {
                 schema.pool.clone(),
                 config.grpc_max_message,
             ),
-            grpc_json: GrpcJsonLayer::new(schema.messages(), config.grpc_max_message),
+            grpc_json: GrpcJsonLayer::new(
+                schema.messages(),
+                config.grpc_max_message,
+                self.servicer.options().enabled,
+            ),
             openapi,
             routes: Arc::new(schema.routes),
             transcode: config.transcoding.options(config.api_prefixes.clone(), config.max_message_body()),

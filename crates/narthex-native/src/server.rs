@@ -9,6 +9,7 @@ use narthex_reactor::Reactor;
 use narthex_servicer::{Dialect, Hooks, Registry, Servicer, compression_of};
 use narthex_services::{Services, ServingStatus};
 use narthex_upstream::Upstream;
+use narthex_wire::encoding::Enabled;
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -80,7 +81,7 @@ impl Server {
     #[pyo3(signature = (
         config, r#loop, app, methods, generic_handlers, services, descriptor_set, *, sockets = None,
         interceptors = Vec::new(), executor = None, maximum_concurrent_rpcs = None, max_send_message = None,
-        compression = None, classic = false, wsgi = false,
+        compression = None, encodings = None, classic = false, wsgi = false,
     ))]
     #[expect(
         clippy::too_many_arguments,
@@ -101,6 +102,7 @@ impl Server {
         maximum_concurrent_rpcs: Option<usize>,
         max_send_message: Option<usize>,
         compression: Option<&Bound<'_, PyAny>>,
+        encodings: Option<Vec<Bound<'_, PyAny>>>,
         classic: bool,
         wsgi: bool,
     ) -> PyResult<Self> {
@@ -114,6 +116,8 @@ impl Server {
             max_message: config.grpc_max_message,
             max_send_message,
             maximum_concurrent_rpcs,
+            enabled: encodings
+                .map_or(Ok(Enabled::ALL), |enabled| enabled.iter().map(compression_of).collect())?,
             compression: compression.map(compression_of).transpose()?.unwrap_or_default(),
             dialect: if classic { Dialect::Classic } else { Dialect::Aio },
         };

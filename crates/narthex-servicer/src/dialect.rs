@@ -60,6 +60,16 @@ impl Dialect {
         self == Self::Aio
     }
 
+    /// Whether a code that is set to `None` is none, or one that nobody knows.
+    pub(crate) fn takes_none_for_ok(self) -> bool {
+        self == Self::Classic
+    }
+
+    /// Whether `abort` answers, once and for all, or notes what the end of the handler answers with, so that a later one counts.
+    pub(crate) fn aborts_at_once(self) -> bool {
+        self == Self::Aio
+    }
+
     /// Whether a compression that comes too late is refused, or has no effect.
     pub(crate) fn refuses_late_compression(self) -> bool {
         self == Self::Aio

@@ -1,18 +1,17 @@
 //! Metadata between headers and Python's tuples of pairs.
 //!
 //! Keys that end in `-bin` have `bytes` values in Python and base64 on the wire. What is the protocol's own
-//! ([`narthex_wire::metadata::is_reserved`]) is neither shown nor taken.
+//! ([`narthex_wire::metadata::is_reserved`]) is neither shown nor sent.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use narthex_wire::metadata::{decode_bin, encode_bin, is_binary, is_reserved, without_margins};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyList, PySequence, PyString, PyTuple};
 
-/// Names that programs for grpc set and that mean nothing here: grpc drops the first itself, and uses the second to ask its
-/// own transport for compression.
-const DROPPED: [&str; 2] = ["content-length", "grpc-internal-encoding-request"];
+/// What asks grpc's own transport for compression.
+const GRPC_INTERNAL: &str = "grpc-internal-encoding-request";
 
 /// The metadata of a request, as `context.invocation_metadata()` returns it: a tuple of `(key, value)` pairs that have the
 /// attributes `key` and `value`.
@@ -78,7 +77,7 @@ impl Sent {
 }
 
 /// Reads what a handler gives as metadata, which `what` names: an iterable of pairs of `str` (or `bytes`, as `grpc.server`
-/// takes them) and `str` or `bytes`, or `None`.
+/// takes them) and `str`, `bytes` or `None`; or `None` altogether.
 ///
 /// # Errors
 ///
@@ -102,7 +101,10 @@ pub(crate) fn from_python(what: &str, metadata: &Bound<'_, PyAny>) -> PyResult<S
 
 /// None if it is no pair, or its key no text.
 fn key_and_value<'py>(pair: &Bound<'py, PyAny>) -> Option<(String, Bound<'py, PyAny>)> {
-    let pair = pair.cast::<PyTuple>().ok().filter(|pair| pair.len() == 2)?;
+    // grpc.server takes lists for pairs too.
+    let is_pair = pair.is_instance_of::<PyTuple>() || pair.is_instance_of::<PyList>();
+    let pair =
+        pair.cast::<PySequence>().ok().filter(|pair| is_pair && pair.len().is_ok_and(|len| len == 2))?;
     let key = pair.get_item(0).ok()?;
     let key = match key.cast::<PyBytes>() {
         Ok(bytes) => String::from_utf8(bytes.as_bytes().to_vec()).ok()?,
@@ -112,7 +114,8 @@ fn key_and_value<'py>(pair: &Bound<'py, PyAny>) -> Option<(String, Bound<'py, Py
 }
 
 fn append(headers: &mut HeaderMap, key: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
-    if DROPPED.contains(&key) {
+    // As with grpc, such a name is no mistake: programs hand on what another call was answered with.
+    if (is_reserved(key) && !key.starts_with(':')) || key == GRPC_INTERNAL {
         return Ok(());
     }
     let (name, value) = (header_name(key)?, header_value(key, value)?);
@@ -129,11 +132,6 @@ fn header_name(key: &str) -> PyResult<HeaderName> {
             "metadata key {key:?} is not legal: keys consist of lower-case letters, digits, '-', '_' and '.'"
         )));
     }
-    if is_reserved(key) {
-        return Err(PyValueError::new_err(format!(
-            "metadata key {key:?} belongs to the protocol and cannot be set"
-        )));
-    }
     HeaderName::from_bytes(key.as_bytes())
         .map_err(|error| PyValueError::new_err(format!("metadata key {key:?} is not legal: {error}")))
 }
@@ -145,6 +143,10 @@ fn header_value(key: &str, value: &Bound<'_, PyAny>) -> PyResult<HeaderValue> {
         } else {
             text_value(key, bytes.as_bytes())
         };
+    }
+    if value.is_none() {
+        // As in grpc, which takes it for empty.
+        return Ok(HeaderValue::from_static(""));
     }
     match value.cast::<PyString>() {
         Ok(_) if is_binary(key) => Err(PyTypeError::new_err(format!(
@@ -215,14 +217,18 @@ mod tests {
         sends("((b'a', 'x'), (b'k-bin', b'\\x00\\xff'))", &[("a", "x"), ("k-bin", "AP8")]);
         // As other servers and clients do with what the protocol forbids.
         sends("(('a', ' x y '), ('a', '  '))", &[("a", "x y"), ("a", "")]);
+        sends("(['a', 'x'],)", &[("a", "x")]);
         sends("None", &[]);
-        sends("iter([('content-length', '1'), ('a', 'b')])", &[("a", "b")]);
+        sends("(('a', None), ('a-bin', None))", &[("a", ""), ("a-bin", "")]);
+        for key in ["content-length", "grpc-status", "grpc-message", "content-type", "connection", "te"] {
+            sends(&format!("iter([({key:?}, '1'), ('a', 'b')])"), &[("a", "b")]);
+        }
+        sends("(('grpc-retry-pushback-ms', '5'),)", &[("grpc-retry-pushback-ms", "5")]);
     }
 
     #[test]
     fn other_forms_are_type_errors() {
-        for wrong in
-            ["{'a': 'b'}", "'ab'", "5", "(('a',),)", "(('a', 'b', 'c'),)", "(['a', 'b'],)", "((1, 'a'),)"]
+        for wrong in ["{'a': 'b'}", "'ab'", "5", "(('a',),)", "(('a', 'b', 'c'),)", "('ab',)", "((1, 'a'),)"]
         {
             refuses(wrong, "TypeError", "trailing metadata must be an iterable of tuples");
         }
@@ -234,9 +240,6 @@ mod tests {
     fn what_cannot_be_sent_is_a_value_error() {
         for key in ["''", "'A'", "'a b'", "':path'", "'ä'"] {
             refuses(&format!("(({key}, 'x'),)"), "ValueError", "legal");
-        }
-        for key in ["grpc-status", "grpc-message", "content-type", "connection", "te"] {
-            refuses(&format!("(({key:?}, 'x'),)"), "ValueError", "belongs to the protocol");
         }
         refuses("(('a', 'ä'),)", "ValueError", "visible ASCII");
         refuses("(('a', b'x\\n'),)", "ValueError", "visible ASCII");

@@ -10,6 +10,7 @@ use std::task::{Context, Poll, ready};
 
 use http::{Method, Request, Response};
 use narthex_pyrt::Runtime;
+use narthex_wire::encoding::Enabled;
 use narthex_wire::{Body, Encoding, ReadUnary, Status};
 use tower_service::Service;
 
@@ -28,6 +29,8 @@ pub struct Options {
     pub max_send_message: Option<usize>,
     /// More calls at once are `RESOURCE_EXHAUSTED`.
     pub maximum_concurrent_rpcs: Option<usize>,
+    /// What requests and responses may be compressed with.
+    pub enabled: Enabled,
     /// What responses are compressed with where the handler does not say otherwise and the client can read it.
     pub compression: Encoding,
     /// In whose words errors are told.
@@ -41,6 +44,7 @@ impl Default for Options {
             max_message: 4 << 20,
             max_send_message: None,
             maximum_concurrent_rpcs: None,
+            enabled: Enabled::ALL,
             compression: Encoding::Identity,
             dialect: Dialect::Aio,
         }
@@ -88,6 +92,11 @@ impl Servicer {
     /// The service of all methods in `registry`, on the event loop and the lanes of `runtime`.
     pub fn new(runtime: Arc<Runtime>, registry: Arc<Registry>, options: Options, hooks: Hooks) -> Self {
         Self { host: Arc::new(Host { runtime, registry, hooks, options, calls: AtomicUsize::new(0) }) }
+    }
+
+    /// What was chosen.
+    pub fn options(&self) -> &Options {
+        &self.host.options
     }
 
     /// The first stage of a request.
@@ -172,7 +181,9 @@ impl Stage {
             start(&call, method, Input::Stream)?;
             return Ok(Self::Running { call });
         }
-        let read = ReadUnary::new(body, &call.head.headers, call.host.options.max_message)?;
+        let options = &call.host.options;
+        let encoding = options.enabled.declared(&call.head.headers)?;
+        let read = ReadUnary::new(body, encoding, options.max_message);
         Ok(Self::Reading { call, read })
     }
 

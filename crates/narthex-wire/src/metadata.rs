@@ -67,11 +67,12 @@ pub fn percent_decode_message(value: &[u8]) -> Cow<'_, str> {
 
 /// Whether this (lower-case) name is the protocol's own, which an application neither sees nor sets as metadata.
 ///
-/// These are gRPC's `grpc-*`, but for the few that gRPC itself hands to applications, and what HTTP needs to carry a call.
+/// These are the fields that gRPC itself has in its heads and trailers, and what HTTP needs to carry a call. Others that begin
+/// with `grpc-` are between the applications: `grpc-retry-pushback-ms` is a servicer's word to its client's library.
 pub fn is_reserved(name: &str) -> bool {
     match name.strip_prefix("grpc-") {
         Some(rest) => {
-            !matches!(rest, "status-details-bin" | "trace-bin" | "tags-bin" | "previous-rpc-attempts")
+            matches!(rest, "status" | "message" | "timeout" | "encoding" | "accept-encoding" | "message-type")
         }
         None => {
             matches!(name, "content-type" | "host" | "content-length")

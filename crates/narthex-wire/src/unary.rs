@@ -23,13 +23,13 @@ use crate::trailers::Trailers;
 ///
 /// # Errors
 ///
-/// Those of [`ReadUnary`].
+/// Those of [`Encoding::from_headers`] and [`ReadUnary`].
 ///
 /// # Cancel safety
 ///
 /// Dropping the future drops the body.
 pub async fn read_unary(body: Body, headers: &HeaderMap, limit: usize) -> Result<Bytes, Status> {
-    Ok(ReadUnary::new(body, headers, limit)?.await?.into_bytes())
+    Ok(ReadUnary::new(body, Encoding::from_headers(headers)?, limit).await?.into_bytes())
 }
 
 /// [`read_unary`] as a future with a name, for futures that are written by hand; it gives the message in the pieces that it came
@@ -42,14 +42,12 @@ pub struct ReadUnary {
 }
 
 impl ReadUnary {
-    /// Starts to read the one message in `body`.
+    /// Starts to read the one message in `body`, which is compressed so if it says that it is compressed.
     ///
-    /// # Errors
-    ///
-    /// What [`Encoding::from_headers`] fails with. The future fails with what [`Decoder`] and the body do, and with
-    /// `UNIMPLEMENTED` for none or more than one message, as gRPC's conformance tests want it.
-    pub fn new(body: Body, headers: &HeaderMap, limit: usize) -> Result<Self, Status> {
-        Ok(Self { body, decoder: Decoder::new(Encoding::from_headers(headers)?, limit), message: None })
+    /// The future fails with what [`Decoder`] and the body do, and with `UNIMPLEMENTED` for none or more than one message, as
+    /// gRPC's conformance tests want it.
+    pub fn new(body: Body, encoding: Encoding, limit: usize) -> Self {
+        Self { body, decoder: Decoder::new(encoding, limit), message: None }
     }
 
     fn take(&mut self, data: Bytes) -> Result<(), Status> {

@@ -89,7 +89,8 @@ class Assembly:
             executor=self._executor,
             maximum_concurrent_rpcs=self._maximum_concurrent_rpcs,
             max_send_message=self._arguments.max_send_message,
-            compression=self._compression,
+            compression=self._compression if self._arguments.compression is None else self._arguments.compression,
+            encodings=self._arguments.compressions,
             classic=self._classic,
         )
         problems = [Problem(*problem) for problem in server.prepare()]

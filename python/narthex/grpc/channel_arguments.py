@@ -32,6 +32,11 @@ _WITHOUT_EFFECT: Final = frozenset(
 
 _REUSE_PORT: Final = "grpc.so_reuseport"
 _MAX_SEND: Final = "grpc.max_send_message_length"
+_COMPRESSION: Final = "grpc.default_compression_algorithm"
+_COMPRESSIONS: Final = "grpc.compression_enabled_algorithms_bitset"
+_OTHERS: Final = {_REUSE_PORT, _MAX_SEND, _COMPRESSION, _COMPRESSIONS}
+_NUMBERS: Final = range(3)
+"""What grpc.Compression has: identity, deflate and gzip."""
 
 _warned: set[str] = set()
 
@@ -46,6 +51,10 @@ class Arguments:
     """As in grpc, several processes may serve one port unless they say otherwise."""
     max_send_message: int | None = None
     """The largest message that is sent, in bytes; None for no limit."""
+    compression: int | None = None
+    """What responses are compressed with, as a number of ``grpc.Compression``; None if there is no word of it."""
+    compressions: list[int] | None = None
+    """What messages may be compressed with, as such numbers; None for all that there is, also what grpc does not have."""
 
 
 def read(options: Iterable[tuple[str, Any]]) -> Arguments:
@@ -61,10 +70,16 @@ def read(options: Iterable[tuple[str, Any]]) -> Arguments:
     if _MAX_SEND in given:
         number = _number(_MAX_SEND, given[_MAX_SEND])
         arguments.max_send_message = None if number < 0 else number
+    if _COMPRESSION in given:
+        number = _number(_COMPRESSION, given[_COMPRESSION])
+        arguments.compression = number if number in _NUMBERS else 0
+    if _COMPRESSIONS in given:
+        bits = _number(_COMPRESSIONS, given[_COMPRESSIONS])
+        arguments.compressions = [number for number in _NUMBERS if bits >> number & 1]
     for name, (key, reading) in _READERS.items():
         if name in given:
             arguments.config[key] = reading(_number(name, given[name]))
-    for name in given.keys() - _READERS.keys() - _WITHOUT_EFFECT - _warned - {_REUSE_PORT, _MAX_SEND}:
+    for name in given.keys() - _READERS.keys() - _OTHERS - _WITHOUT_EFFECT - _warned:
         _warned.add(name)
         LOGGER.warning("The channel argument %s is not known to Narthex and has no effect", name)
     return arguments

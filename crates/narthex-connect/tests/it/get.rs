@@ -52,6 +52,20 @@ fn a_compressed_message() {
     assert_eq!(read(response), "abc");
 }
 
+#[test]
+fn answers_that_are_kept_are_for_clients_that_read_the_same() {
+    for target in ["/s.S/Get?connect=v1&encoding=proto&message=", "/s.S/Get?connect=v1&encoding=proto"] {
+        let response = send(get(target), |asked| {
+            let mut response = echo(asked);
+            response.headers_mut().insert("vary", "x-tenant".parse().unwrap());
+            response
+        });
+        let vary: Vec<_> = response.headers().get_all("vary").iter().collect();
+        assert_eq!(vary.last().unwrap(), &"accept-encoding", "{target}");
+        assert_eq!(vary.len(), if response.status() == 200 { 2 } else { 1 });
+    }
+}
+
 trait IntoCollected {
     fn into_body(self) -> Result<narthex_wire::Collected, narthex_wire::CollectError>;
 }

@@ -136,3 +136,14 @@ fn a_stream_that_breaks_says_why_if_it_knows() {
     });
     assert_eq!(parts(silent).1["error"]["code"], "unknown");
 }
+
+#[test]
+fn a_servicers_content_encoding_is_no_word_on_the_stream() {
+    let response = send(call(&[], encode(b"a")), |asked| {
+        let mut response = echo(asked);
+        response.headers_mut().insert("content-encoding", "gzip".parse().unwrap());
+        response
+    });
+    assert!(!response.headers().contains_key("content-encoding"));
+    assert_eq!(parts(response).0, encode(b"a"));
+}

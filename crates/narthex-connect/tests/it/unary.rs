@@ -28,6 +28,7 @@ fn a_call() {
         let request = post("/s.S/Set", content_type)
             .header("connect-timeout-ms", "5000")
             .header("authorization", "x")
+            .header("host", "a.example")
             .header("x-a-bin", "AQI")
             .header("accept-encoding", "gzip, br;q=0.5, snappy")
             .header("grpc-status", "3")
@@ -46,6 +47,7 @@ fn a_call() {
                     ("content-type", behind),
                     ("grpc-accept-encoding", "identity,gzip,br"),
                     ("grpc-timeout", "5000000u"),
+                    ("host", "a.example"),
                     ("te", "trailers"),
                     ("x-a-bin", "AQI"),
                 ]
@@ -142,7 +144,7 @@ fn refused_before_the_call() {
         (&[("connect-timeout-ms", "12345678901")][..], 400, "invalid_argument", "connect-timeout-ms"),
         (&[("connect-timeout-ms", "-1")], 400, "invalid_argument", "connect-timeout-ms"),
         (&[("connect-timeout-ms", "")], 400, "invalid_argument", "connect-timeout-ms"),
-        (&[("content-encoding", "snappy")], 501, "unimplemented", "identity,deflate,gzip,zstd,br"),
+        (&[("content-encoding", "snappy")], 501, "unimplemented", "identity,gzip,deflate,zstd,br"),
     ] {
         let response = send(call(headers, "abc"), |_| unreachable!("refused before"));
         assert_eq!(response.status().as_u16(), http);
@@ -186,4 +188,15 @@ fn an_answer_that_is_none() {
     };
     let response = send(call(&[], ""), no_message);
     assert_eq!((response.status().as_u16(), &json(response)["code"]), (500, &json!("internal")));
+}
+
+#[test]
+fn a_servicers_content_encoding_is_no_word_on_the_message() {
+    let response = send(call(&[], "abc"), |asked| {
+        let mut response = echo(asked);
+        response.headers_mut().insert(CONTENT_ENCODING, "gzip".parse().unwrap());
+        response
+    });
+    assert!(!response.headers().contains_key(CONTENT_ENCODING));
+    assert_eq!(read(response), "abc");
 }

@@ -15,6 +15,7 @@ use http_body::Frame;
 use http_body_util::StreamBody;
 use narthex_grpc_json::{GrpcJsonLayer, Messages};
 use narthex_protojson::Pool;
+use narthex_wire::encoding::Enabled;
 use narthex_wire::envelope::{Decoder, encode, encode_compressed};
 use narthex_wire::{Body, BoxError, Code, CollectError, Collected, Encoding, Status, unary_response};
 use tower_layer::Layer as _;
@@ -66,7 +67,7 @@ impl<F: Fn(Asked) -> Response<Body>> Service<Request<Body>> for Behind<F> {
 }
 
 fn send(request: Request<Body>, behind: impl Fn(Asked) -> Response<Body>) -> Response<Body> {
-    let mut service = GrpcJsonLayer::new(MESSAGES.clone(), 1000).layer(Behind(behind));
+    let mut service = GrpcJsonLayer::new(MESSAGES.clone(), 1000, Enabled::ALL).layer(Behind(behind));
     service.call(request).now_or_never().expect("nothing here waits").unwrap()
 }
 

@@ -84,6 +84,17 @@ fn each_direction_has_its_own_mode() {
 }
 
 #[test]
+fn a_servicers_content_encoding_is_no_word_on_the_body() {
+    let sent = request("application/grpc-web", encode(b"a"));
+    let response = send(Exposed::default(), sent, |asked| {
+        let mut response = echo(asked);
+        response.headers_mut().insert("content-encoding", HeaderValue::from_static("gzip"));
+        response
+    });
+    assert!(!response.headers().contains_key("content-encoding"));
+}
+
+#[test]
 fn text_that_is_not_base64_fails_the_request() {
     let response = send(Exposed::default(), request("application/grpc-web-text", "!!!!"), |(_, body)| {
         Status::from(body.unwrap_err()).into_response()

@@ -39,7 +39,8 @@ enum Initial {
 pub(crate) struct Abort {
     pub(crate) code: Code,
     pub(crate) code_object: Py<PyAny>,
-    pub(crate) details: String,
+    /// `None` leaves what was set before.
+    pub(crate) details: Option<String>,
     pub(crate) trailing: Sent,
     pub(crate) exception: Py<PyAny>,
 }
@@ -121,12 +122,12 @@ impl Draft {
         }
     }
 
-    /// Empty details and metadata leave what was set before.
+    /// Empty metadata leave what was set before.
     pub(crate) fn set_abort(&mut self, abort: Abort) -> Replaced {
         self.code = Some(abort.code);
         let code = self.code_object.replace(abort.code_object);
-        if self.details.as_deref().unwrap_or_default().is_empty() || !abort.details.is_empty() {
-            self.details = Some(abort.details);
+        if abort.details.is_some() || self.details.is_none() {
+            self.details = Some(abort.details.unwrap_or_default());
         }
         let unused = if self.trailing.is_none() || !abort.trailing.is_empty() {
             self.trailing.replace(abort.trailing)

@@ -21,7 +21,7 @@ use http::Response;
 use http::request::Parts;
 use narthex_pyrt::{Job, Runtime, TaskHandle, log_exception};
 use narthex_wire::envelope::Decoder;
-use narthex_wire::{Body, Code, Connection, Encoding, Origin, Status, timeout};
+use narthex_wire::{Body, Code, Connection, Origin, Status, timeout};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -166,10 +166,10 @@ impl Call {
     ///
     /// # Errors
     ///
-    /// `UNIMPLEMENTED` for an encoding that is not known.
+    /// `UNIMPLEMENTED` for an encoding that is not enabled.
     pub(crate) fn stream_requests(&self, body: Body) -> Result<(), Status> {
-        let decoder =
-            Decoder::new(Encoding::from_headers(&self.head.headers)?, self.host.options.max_message);
+        let options = &self.host.options;
+        let decoder = Decoder::new(options.enabled.declared(&self.head.headers)?, options.max_message);
         if let Some(origin) = self.origin() {
             origin.upload.let_pause();
         }

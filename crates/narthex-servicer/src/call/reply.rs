@@ -65,7 +65,7 @@ fn returned(call: &Call, method: &Method, value: &Bound<'_, PyAny>) -> Option<Re
     if let Some(abort) = standing.abort {
         let message = format!("Abort error unexpectedly suppressed by servicer method [{}]", call.path());
         log_exception(py, &message, &abort);
-        return None;
+        return unless_answered(call, standing.progress);
     }
     if standing.progress != Progress::Open {
         return None;
@@ -89,15 +89,20 @@ fn returned(call: &Call, method: &Method, value: &Bound<'_, PyAny>) -> Option<Re
 fn raised(py: Python<'_>, call: &Call, doing: Doing, error: &PyErr) -> Option<Reply> {
     let standing = call.standing(py);
     match standing.abort {
-        Some(abort) if abort.value(py).is(error.value(py)) => None,
+        Some(abort) if abort.value(py).is(error.value(py)) => unless_answered(call, standing.progress),
         Some(_) => {
             log(py, call, error);
-            None
+            unless_answered(call, standing.progress)
         }
         // How reading tells a synchronous handler that its client is gone.
         None if standing.progress == Progress::Cancelled && is_rpc_error(py, error) => None,
         None => Some(failed(py, call, doing, error)),
     }
+}
+
+/// What an abort has noted, where it did not answer at once.
+fn unless_answered(call: &Call, progress: Progress) -> Option<Reply> {
+    (progress == Progress::Open).then(|| set_status(call))
 }
 
 /// Logs an exception that no abort explains and makes a reply of it. A code that the handler had set stays.

@@ -22,10 +22,12 @@ pub(crate) enum Waiting<'a> {
 }
 
 impl Call {
-    /// What this call's messages are compressed with from here on, if its client can read that.
+    /// What this call's messages are compressed with from here on, if that is enabled and its client can read it.
     pub(crate) fn compress(&self, encoding: Encoding) {
         let accepted = encoding == Encoding::Identity
-            || Accepted::from_headers(&self.head.headers, &names::GRPC_ACCEPT_ENCODING).contains(encoding);
+            || (self.host.options.enabled.contains(encoding)
+                && Accepted::from_headers(&self.head.headers, &names::GRPC_ACCEPT_ENCODING)
+                    .contains(encoding));
         let encoding = if accepted { encoding } else { Encoding::Identity };
         self.with_draft(|draft| draft.set_encoding(encoding));
     }

@@ -30,7 +30,7 @@ pub(crate) use self::streams::{RequestIterator, RequestStream};
 pub(crate) use self::sync::SyncServicerContext;
 use crate::call::{Abort, Call, Draft, Progress, set_status};
 use crate::dialect::Dialect;
-use crate::error::{abort_error, code_of, usage_error};
+use crate::error::{abort_error, code_of, rpc_error, usage_error};
 use crate::metadata;
 use crate::peer::peer;
 
@@ -88,7 +88,10 @@ impl Base {
     }
 
     fn set_code(&self, code: &Bound<'_, PyAny>) {
-        let (number, object) = (code_of(code, self.call.host.options.dialect), code.clone().unbind());
+        let dialect = self.call.host.options.dialect;
+        let is_unset = code.is_none() && dialect.takes_none_for_ok();
+        let number = if is_unset { Code::Ok } else { code_of(code, dialect) };
+        let object = code.clone().unbind();
         drop(self.call.with_draft(|draft| draft.set_code(number, object)));
     }
 
@@ -196,9 +199,15 @@ fn details_of(details: &Bound<'_, PyAny>) -> PyResult<String> {
 
 /// Begins the response.
 fn send_initial_metadata(py: Python<'_>, call: &Call, metadata: &Bound<'_, PyAny>) -> PyResult<()> {
-    call.check_open(py)?;
+    let allowed = match call.host.options.dialect {
+        Dialect::Aio => call.check_open(py).map(|_| true)?,
+        Dialect::Classic => match call.progress() {
+            Progress::Cancelled => return Err(rpc_error(py)),
+            progress => progress == Progress::Open,
+        },
+    };
     let sent = metadata::from_python("initial metadata", metadata)?;
-    if call.with_draft(|draft| draft.set_initial(sent.headers)) {
+    if allowed && call.with_draft(|draft| draft.set_initial(sent.headers)) {
         call.begin();
         return Ok(());
     }
@@ -226,13 +235,14 @@ impl AbortArguments {
         })
     }
 
-    /// Answers the call with a status; the exception that is to end the handler.
+    /// Answers the call with a status, or has the handler's end do so; the exception that is to end the handler.
     fn abort(&self, py: Python<'_>, call: &Call) -> PyErr {
         self.answer(py, call).unwrap_or_else(|error| error)
     }
 
     fn answer(&self, py: Python<'_>, call: &Call) -> PyResult<PyErr> {
-        if call.with_draft(|draft| draft.abort.is_some()) {
+        let dialect = call.host.options.dialect;
+        if dialect.aborts_at_once() && call.with_draft(|draft| draft.abort.is_some()) {
             return Err(usage_error(py, "Abort already called!"));
         }
         let trailing = match &self.trailing_metadata {
@@ -240,7 +250,7 @@ impl AbortArguments {
             None => metadata::Sent::none(py),
         };
         let mut details = details_of(self.details.bind(py))?;
-        let mut code = code_of(self.code.bind(py), call.host.options.dialect);
+        let mut code = code_of(self.code.bind(py), dialect);
         let exception = abort_error(py);
         if code == Code::Ok {
             // As in grpc: success is not something to abort with.
@@ -251,12 +261,14 @@ impl AbortArguments {
         let abort = Abort {
             code,
             code_object: self.code.clone_ref(py),
-            details,
+            details: (!details.is_empty() || !dialect.aborts_at_once()).then_some(details),
             trailing,
             exception: exception.value(py).clone().into_any().unbind(),
         };
         drop(call.with_draft(|draft| draft.set_abort(abort)));
-        call.answer(set_status(call));
+        if dialect.aborts_at_once() {
+            call.answer(set_status(call));
+        }
         Ok(exception)
     }
 }

@@ -250,7 +250,7 @@ mod tests {
         }
     }
 
-    /// grpc-httpjson-transcoding's test/path_matcher_test.cc, `InvalidTemplates`.
+    /// `InvalidTemplates` of `path_matcher_test.cc` in grpc-httpjson-transcoding.
     #[test]
     fn text_alone_follows_rest_in_envoys_templates() {
         let parse = |text: &str| Template::parse(text, Dialect::Envoy);

@@ -15,9 +15,6 @@ use crate::status::Status;
 
 pub use stream::Undecodable;
 
-/// What we put into `grpc-accept-encoding`.
-pub const ACCEPT: &str = "identity,deflate,gzip,zstd,br";
-
 /// How messages whose compressed flag is set are compressed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Encoding {
@@ -63,19 +60,9 @@ impl Encoding {
     ///
     /// # Errors
     ///
-    /// `UNIMPLEMENTED` for one we do not know; the status carries `grpc-accept-encoding`, as gRPC asks.
+    /// Those of [`Enabled::declared`], for a server that reads all of ours.
     pub fn from_headers(headers: &HeaderMap) -> Result<Self, Status> {
-        let Some(value) = headers.get(&GRPC_ENCODING) else { return Ok(Self::Identity) };
-        if value.is_empty() {
-            return Ok(Self::Identity);
-        }
-        Self::from_name(value.as_bytes()).ok_or_else(|| {
-            let name = String::from_utf8_lossy(value.as_bytes());
-            let mut status =
-                Status::unimplemented(format!("compression {name:?} is not supported; these are: {ACCEPT}"));
-            status.metadata_mut().insert(&GRPC_ACCEPT_ENCODING, HeaderValue::from_static(ACCEPT));
-            status
-        })
+        Enabled::ALL.declared(headers)
     }
 
     /// Decompresses one message of at most `limit` bytes once decompressed.
@@ -101,6 +88,68 @@ impl Encoding {
     /// Compresses `message` behind what is in `out`.
     pub fn compress(self, message: &[u8], out: &mut Vec<u8>) {
         codec::compress(self, message, out);
+    }
+}
+
+/// The encodings that a server reads and writes. `identity` is always one of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Enabled(u8);
+
+impl Enabled {
+    /// Every one that we know.
+    pub const ALL: Self = Self((1 << Encoding::ALL.len()) - 1);
+
+    const fn bit(encoding: Encoding) -> u8 {
+        1 << encoding as u8
+    }
+
+    /// Whether this one is read and written.
+    pub const fn contains(self, encoding: Encoding) -> bool {
+        self.0 & Self::bit(encoding) != 0
+    }
+
+    /// The encoding that the `grpc-encoding` of a request declares.
+    ///
+    /// # Errors
+    ///
+    /// `UNIMPLEMENTED` for one that is not enabled, or that we do not know; the status carries `grpc-accept-encoding`, as gRPC
+    /// asks (doc/compression.md, "Compression Method Asymmetry Between Peers").
+    pub fn declared(self, headers: &HeaderMap) -> Result<Encoding, Status> {
+        let Some(value) = headers.get(&GRPC_ENCODING) else { return Ok(Encoding::Identity) };
+        if value.is_empty() {
+            return Ok(Encoding::Identity);
+        }
+        self.named(value.as_bytes())
+    }
+
+    /// The encoding of this name.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Enabled::declared`].
+    pub fn named(self, name: &[u8]) -> Result<Encoding, Status> {
+        let ours = Encoding::ALL.into_iter().filter(|encoding| self.contains(*encoding));
+        let ours = || ours.clone().map(Encoding::name).collect::<Vec<_>>().join(",");
+        let message = match Encoding::from_name(name) {
+            Some(encoding) if self.contains(encoding) => return Ok(encoding),
+            // In grpc's own words.
+            Some(disabled) => format!("Compression algorithm '{}' is disabled.", disabled.name()),
+            None => {
+                let name = String::from_utf8_lossy(name);
+                format!("compression {name:?} is not supported; these are: {}", ours())
+            }
+        };
+        let accepted = HeaderValue::try_from(ours()).expect("the names of encodings are visible ASCII");
+        let mut status = Status::unimplemented(message);
+        status.metadata_mut().insert(&GRPC_ACCEPT_ENCODING, accepted);
+        Err(status)
+    }
+}
+
+impl FromIterator<Encoding> for Enabled {
+    fn from_iter<I: IntoIterator<Item = Encoding>>(encodings: I) -> Self {
+        let bits = encodings.into_iter().fold(0, |bits, encoding| bits | Self::bit(encoding));
+        Self(bits | Self::bit(Encoding::Identity))
     }
 }
 
@@ -153,6 +202,7 @@ mod tests {
     use http::header::ACCEPT_ENCODING;
 
     use super::*;
+    use crate::code::Code;
 
     fn accepted(value: &str) -> Accepted {
         let mut headers = HeaderMap::new();
@@ -165,9 +215,26 @@ mod tests {
         for encoding in Encoding::ALL {
             assert_eq!(Encoding::from_name(encoding.name().as_bytes()), Some(encoding));
             assert_eq!(Encoding::ALL[encoding as usize], encoding);
-            assert!(ACCEPT.split(',').any(|name| name == encoding.name()));
+            assert_eq!(Enabled::ALL.named(encoding.name().as_bytes()).unwrap(), encoding);
         }
         assert_eq!(Encoding::from_name(b"snappy"), None);
+        assert_eq!(accept_of(Enabled::ALL, b"snappy"), "identity,gzip,deflate,zstd,br");
+    }
+
+    /// What a refusal of this name says is accepted.
+    fn accept_of(enabled: Enabled, name: &[u8]) -> String {
+        let status = enabled.named(name).unwrap_err();
+        assert_eq!(status.code(), Code::Unimplemented);
+        status.metadata()[&GRPC_ACCEPT_ENCODING].to_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn what_is_not_enabled_is_refused() {
+        let enabled = Enabled::from_iter([Encoding::Deflate]);
+        assert_eq!(enabled.named(b"deflate").unwrap(), Encoding::Deflate);
+        assert_eq!(enabled.named(b"identity").unwrap(), Encoding::Identity);
+        assert_eq!(accept_of(enabled, b"gzip"), "identity,deflate");
+        assert_eq!(accept_of(Enabled::from_iter([]), b"snappy"), "identity");
     }
 
     #[test]

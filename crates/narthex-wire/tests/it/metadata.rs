@@ -44,12 +44,19 @@ fn bytes_are_unpadded_out_and_both_in() {
 
 #[test]
 fn names() {
-    for name in ["grpc-status", "grpc-timeout", "grpc-anything", "te", "content-type", ":path", "host"] {
+    for name in ["grpc-status", "grpc-timeout", "grpc-accept-encoding", "te", "content-type", ":path", "host"]
+    {
         assert!(is_reserved(name), "{name}");
     }
-    for name in
-        ["authorization", "user-agent", "x-grpc-foo", "grpc-status-details-bin", "grpc-trace-bin", "grpc"]
-    {
+    for name in [
+        "authorization",
+        "user-agent",
+        "x-grpc-foo",
+        "grpc-status-details-bin",
+        "grpc-trace-bin",
+        "grpc-retry-pushback-ms",
+        "grpc",
+    ] {
         assert!(!is_reserved(name), "{name}");
     }
     assert!(is_binary("x-bin"));

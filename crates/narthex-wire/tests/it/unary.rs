@@ -73,7 +73,7 @@ fn the_encoding_is_the_headers() {
     let status = now(read_unary(Body::full(encode(b"abc")), &headers, 100)).unwrap_err();
     assert_eq!(status.code(), Code::Unimplemented);
     let response = status.into_response();
-    assert_eq!(response.headers()["grpc-accept-encoding"], "identity,deflate,gzip,zstd,br");
+    assert_eq!(response.headers()["grpc-accept-encoding"], "identity,gzip,deflate,zstd,br");
     assert_eq!(response.headers()["grpc-status"], "12");
 }
 
