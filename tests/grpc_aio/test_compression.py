@@ -63,6 +63,13 @@ async def echo_stream(request_iterator, context):
         yield request
 
 
+async def none_until(event):
+    """No requests, late: before a refusal, grpcio's client may tell of one that it could not send instead."""
+    await event.wait()
+    return
+    yield
+
+
 @pytest.mark.parametrize("compression", [Compression.NoCompression, Compression.Deflate, Compression.Gzip])
 async def test_compressed_requests(aio_serving, compression):
     handlers = {
@@ -83,15 +90,17 @@ async def test_an_algorithm_that_is_disabled(aio_serving, kind):
     }
     async with aio_serving(handlers, options=[GZIP_DISABLED]) as served:
 
-        def call(compression):
-            requests = iter([MESSAGE]) if kind == "Stream" else MESSAGE
-            begin = served.stream_stream if kind == "Stream" else served.unary_unary
-            return begin(requests, kind, compression=compression)
+        def call(compression, stream):
+            if kind == "Stream":
+                return served.stream_stream(stream, kind, compression=compression)
+            return served.unary_unary(MESSAGE, kind, compression=compression)
 
-        error = await failed(call(Compression.Gzip))
+        refused = asyncio.Event()
+        error = await failed(call(Compression.Gzip, none_until(refused)))
+        refused.set()
         assert outcome(error) == (StatusCode.UNIMPLEMENTED, "Compression algorithm 'gzip' is disabled.")
         for compression in [Compression.Deflate, Compression.NoCompression]:
-            assert await received(call(compression)) == [MESSAGE]
+            assert await received(call(compression, iter([MESSAGE]))) == [MESSAGE]
 
 
 async def test_disabling_all_leaves_messages_as_they_are(aio_serving):
