@@ -10,6 +10,7 @@
 
 #![forbid(unsafe_code)]
 
+mod access_log;
 mod body;
 pub mod catch;
 mod config;
