@@ -44,6 +44,14 @@ def read() -> dict[str, dict[str, Any]]:
     return found
 
 
+def disturbed(result: dict[str, Any]) -> str:
+    """What to say of a result that others had a part in; else nothing."""
+    others = max((figures["others"] for row in result["servers"] for figures in row["rounds"]), default=0.0)
+    if others <= machine.QUIET_OTHERS:
+        return ""
+    return f"not quiet: meanwhile others used up to {others:.0%} of a core; do not trust these figures"
+
+
 def table(result: dict[str, Any]) -> str:
     """The result as text, with the ratio of ours to each."""
     python, method = result["interpreter"], result["method"]
@@ -63,9 +71,8 @@ def table(result: dict[str, Any]) -> str:
     for row in cells:
         figures = (cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))
         lines.append("  ".join(["  " + row[0].ljust(widths[0]), *figures]).rstrip())
-    others = max((figures["others"] for row in result["servers"] for figures in row["rounds"]), default=0.0)
-    if others > machine.QUIET_OTHERS:
-        lines.append(f"  not quiet: meanwhile others used up to {others:.0%} of a core; do not trust these figures")
+    if warning := disturbed(result):
+        lines.append(f"  {warning}")
     for row in result["servers"]:
         if row["refused"]:
             lines.append(f"  not reported: {row['server']}: {row['refused'].strip().splitlines()[0][:300]}")

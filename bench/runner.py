@@ -4,7 +4,7 @@ import os
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -104,12 +104,14 @@ def _paced(scenario: Scenario, rivals: list[Peer], settings: Settings, protos: P
         return scenario
     print(f"  {scenario.name}: what the rivals can take ...", end="\r", file=sys.stderr, flush=True)
     all_out = replace(scenario, measure=scenario.paced_by)
-    try:
-        least = min(_measure(all_out, rival, settings, protos)["rps"] for rival in rivals)
-    except (StartError, WrongAnswerError, LoadError):
-        # Its rounds will tell.
-        return scenario
-    rate = max(100, int(least * PACE) // 100 * 100)
+    taken = []
+    for rival in rivals:
+        # Of one that cannot be measured its rounds will tell.
+        with suppress(StartError, WrongAnswerError, LoadError):
+            taken.append(_measure(all_out, rival, settings, protos)["rps"])
+    if not taken:
+        return replace(scenario, title=f"{scenario.title} (none could be asked)")
+    rate = max(100, int(min(taken) * PACE) // 100 * 100)
     return replace(scenario, measure=replace(scenario.measure, rate=rate))
 
 

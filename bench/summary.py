@@ -20,27 +20,35 @@ def write(order: list[str]) -> list[str]:
 
 
 def _page(results: list[dict[str, Any]]) -> Iterator[str]:
-    python, computer = results[0]["interpreter"], results[0]["machine"]
+    python, computer = results[0]["interpreter"], _computer(results[0])
     yield f"# {python['implementation']} {python['version']}"
     yield ""
-    yield f"One worker on one core of {computer['cores']} of {'a virtual' if computer['virtual'] else 'an'} {computer['cpu']}."
+    yield f"One worker on one core of {computer}, where nothing else is said."
     yield "Written by `make bench`; the method is in [bench/README.md](../../README.md), every round in the JSON files."
     yield ""
     yield "![The chart](chart.svg)"
     for result in results:
         yield ""
-        yield from _scenario(result)
+        yield from _scenario(result, "" if _computer(result) == computer else f" On one core of {_computer(result)}.")
 
 
-def _scenario(result: dict[str, Any]) -> Iterator[str]:
+def _computer(result: dict[str, Any]) -> str:
+    computer = result["machine"]
+    return f"{computer['cores']} of {'a virtual' if computer['virtual'] else 'an'} {computer['cpu']}"
+
+
+def _scenario(result: dict[str, Any], elsewhere: str) -> Iterator[str]:
     method, columns = result["method"], result["columns"]
     yield f"## {result['scenario']}: {result['title']}"
     yield ""
     yield (
         f"{method['measure']}; {method['cores']}; medians of {method['rounds']} x {method['seconds']} s; "
-        f"commit {result['commit']}, {result['date']}."
+        f"commit {result['commit']}, {result['date']}.{elsewhere}"
     )
     yield ""
+    if warning := report.disturbed(result):
+        yield f"**{warning.capitalize()}.**"
+        yield ""
     yield _row(["", *(column["title"] for column in columns), "ours is"])
     yield _row(["---", *("---:" for _ in columns), "---:"])
     for row in result["servers"]:

@@ -96,10 +96,33 @@ def test_a_client_is_told_of_an_abort_when_its_handler_has_ended(serving):
     with serving(unary(handler)) as served:
         call = served.channel.unary_unary("/test.Service/Method").future(b"", timeout=PATIENCE)
         assert aborted.wait(PATIENCE)
-        assert not call.done()
+        with pytest.raises(grpc.FutureTimeoutError):
+            call.exception(timeout=0.2)
         ended.set()
         assert call.code() is StatusCode.NOT_FOUND
     assert active == [True]
+
+
+def test_an_abort_whose_client_has_left_is_no_error(serving, pool, caplog):
+    aborted, left = threading.Event(), threading.Event()
+
+    def handler(request, context):
+        context.add_callback(left.set)
+        try:
+            context.abort(StatusCode.NOT_FOUND, "nowhere")
+        finally:
+            aborted.set()
+            left.wait(PATIENCE)
+
+    with caplog.at_level("ERROR"):
+        with serving(unary(handler)) as served:
+            call = served.channel.unary_unary("/test.Service/Method").future(b"", timeout=PATIENCE)
+            assert aborted.wait(PATIENCE)
+            call.cancel()
+            assert left.wait(PATIENCE)
+        # Until the handler has ended.
+        pool.shutdown()
+    assert not caplog.records
 
 
 def test_a_code_that_is_none_is_not_set(serving):

@@ -150,8 +150,7 @@ mod tests {
     use http::header::CONTENT_TYPE;
     use http::{Method, StatusCode, Version};
     use narthex_reactor::Reactor;
-    use narthex_wire::{Carried, Code, Flow, Origin, Outcome};
-    use narthex_wire::{Connection, Endpoint, Status};
+    use narthex_wire::{Carried, Code, Connection, Endpoint, Flow, Origin, Outcome, Status};
     use parking_lot::Mutex;
     use tracing::field::{Field, Visit};
     use tracing::span;

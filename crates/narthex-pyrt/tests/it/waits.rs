@@ -1,10 +1,12 @@
 //! What Python awaits: values that are there, values that come, and waits that are cancelled.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use narthex_pyrt::{Recurring, RuntimeOptions, Wait, Waiter, awaitable, ready_none};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
+use pyo3::types::{PyCFunction, PyDict, PyTuple};
 
 use crate::{Fixture, with_runtime};
 
@@ -42,26 +44,44 @@ fn put(slot: &Mutex<Slot>, value: i64) {
 fn run(fixture: &Fixture<'_>, slot: &Arc<Mutex<Slot>>, source: &str) -> PyResult<i64> {
     let names = fixture.names();
     let (take, runtime) = (Arc::clone(slot), Arc::clone(&fixture.runtime));
-    let new = move |args: &Bound<'_, pyo3::types::PyTuple>, _: Option<&Bound<'_, pyo3::types::PyDict>>| {
+    let new = move |args: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
         awaitable(args.py(), &runtime, Take(Arc::clone(&take))).map(Bound::unbind)
     };
-    names.set_item("take", pyo3::types::PyCFunction::new_closure(fixture.py, None, None, new)?)?;
-    let (each, runtime, recurring) = (Arc::clone(slot), Arc::clone(&fixture.runtime), Recurring::default());
-    let next = move |args: &Bound<'_, pyo3::types::PyTuple>, _: Option<&Bound<'_, pyo3::types::PyDict>>| {
-        recurring.next(args.py(), &runtime, || Take(Arc::clone(&each))).map(Bound::unbind)
-    };
-    names.set_item("take_next", pyo3::types::PyCFunction::new_closure(fixture.py, None, None, next)?)?;
+    names.set_item("take", PyCFunction::new_closure(fixture.py, None, None, new)?)?;
+    set_recurring(fixture, slot, &names)?;
     let later = Arc::clone(slot);
-    let put_later = move |args: &Bound<'_, pyo3::types::PyTuple>,
-                          _: Option<&Bound<'_, pyo3::types::PyDict>>| {
+    let put_later = move |args: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
         let value: i64 = args.get_item(0)?.extract()?;
         let slot = Arc::clone(&later);
         std::thread::spawn(move || put(&slot, value));
         PyResult::Ok(())
     };
-    names.set_item("put_later", pyo3::types::PyCFunction::new_closure(fixture.py, None, None, put_later)?)?;
+    names.set_item("put_later", PyCFunction::new_closure(fixture.py, None, None, put_later)?)?;
     names.set_item("nothing", ready_none(fixture.py)?)?;
     fixture.run(source, &names)?.extract()
+}
+
+/// `take_next`, a recurring wait for the slot; `sources`, how many it has made; `poke`, which wakes who waits for nothing.
+fn set_recurring(fixture: &Fixture<'_>, slot: &Arc<Mutex<Slot>>, names: &Bound<'_, PyDict>) -> PyResult<()> {
+    let (each, runtime, recurring) = (Arc::clone(slot), Arc::clone(&fixture.runtime), Recurring::default());
+    let made = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&made);
+    let next = move |args: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
+        let source = || {
+            count.fetch_add(1, Ordering::Relaxed);
+            Take(Arc::clone(&each))
+        };
+        recurring.next(args.py(), &runtime, source).map(Bound::unbind)
+    };
+    names.set_item("take_next", PyCFunction::new_closure(fixture.py, None, None, next)?)?;
+    let sources = move |_: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| made.load(Ordering::Relaxed);
+    names.set_item("sources", PyCFunction::new_closure(fixture.py, None, None, sources)?)?;
+    let poked = Arc::clone(slot);
+    let poke = move |_: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
+        let waiter = poked.lock().waiter.clone();
+        waiter.iter().for_each(Waiter::wake);
+    };
+    names.set_item("poke", PyCFunction::new_closure(fixture.py, None, None, poke)?)
 }
 
 fn check(slot: Slot, source: &str, expected: i64) {
@@ -337,13 +357,9 @@ fn a_recurring_wait_gives_value_after_value() {
 async def main():
     total = 0
     for value in range(100):
-        if value % 3:
-            put_later(value)
-            total += await take_next()
-        else:
-            waiting = take_next()
-            put_later(value)
-            total += await waiting
+        put_later(value)
+        total += await take_next()
+    assert sources() == 1, sources()
     return total";
     check(Slot::default(), source, 4950);
 }
@@ -388,4 +404,29 @@ async def main():
     assert two[0].cancelled()
     return two[1].result()";
     check(Slot::default(), source, 3);
+}
+
+#[test]
+fn a_wake_up_for_the_last_value_does_not_end_the_wait_for_the_next() {
+    let source = "
+import asyncio
+async def main():
+    put_later(1)
+    assert await take_next() == 1
+    for value in range(50):
+        waits = take_next()
+        parked = waits.send(None)
+        poke()
+        waits.close()
+        del waits, parked
+        task = asyncio.create_task(take_next())
+        await asyncio.sleep(0)
+        put_later(value)
+        assert await task == value
+        del task
+        # Whoever resumes this has the task, and that the wait.
+        await asyncio.sleep(0)
+    assert sources() == 1, sources()
+    return 4";
+    check(Slot::default(), source, 4);
 }

@@ -91,6 +91,14 @@ struct Standing {
     abort: Option<PyErr>,
 }
 
+/// Why a call is over.
+#[derive(Clone, Copy)]
+enum Ended {
+    Handler,
+    /// It is gone. A synchronous handler that has aborted may run still, and is known by its abort when it ends.
+    Client,
+}
+
 /// What [`Call::let_go`] gives back, to be dropped outside the lock.
 struct Held {
     callbacks: Vec<Py<PyAny>>,
@@ -366,7 +374,7 @@ impl Call {
 
     /// The call is over: what holds its context, and so the call itself, must not be held by the call any longer. Python's
     /// garbage collector does not see through it.
-    fn let_go(&self) -> Held {
+    fn let_go(&self, ended: Ended) -> Held {
         if let Some(requests) = self.requests() {
             requests.close();
         }
@@ -375,15 +383,18 @@ impl Call {
         Held {
             callbacks: std::mem::take(&mut state.callbacks),
             _task: state.task.take(),
-            _abort: state.draft.abort.take(),
+            _abort: match ended {
+                Ended::Handler => state.draft.abort.take(),
+                Ended::Client => None,
+            },
             _surroundings: state.surroundings.take(),
             _slot: state.slot.take(),
         }
     }
 
-    /// The handler has ended, or its client is gone: calls the callbacks, with `context` where they take one.
-    fn over(&self, py: Python<'_>, context: Option<&Bound<'_, PyAny>>) {
-        for callback in self.let_go().callbacks {
+    /// Calls the callbacks, with `context` where they take one.
+    fn over(&self, py: Python<'_>, ended: Ended, context: Option<&Bound<'_, PyAny>>) {
+        for callback in self.let_go(ended).callbacks {
             let callback = callback.bind(py);
             let called = match context {
                 Some(context) => callback.call1((context,)),
@@ -413,7 +424,7 @@ struct RunCallbacks(Arc<Call>);
 
 impl Job for RunCallbacks {
     fn run(self: Box<Self>, py: Python<'_>, _: &Arc<Runtime>) {
-        self.0.over(py, None);
+        self.0.over(py, Ended::Client, None);
     }
 }
 
@@ -441,7 +452,7 @@ impl Drop for Ending {
             Status::unavailable("the server is shutting down")
         };
         call.answer(status.into());
-        drop(call.let_go());
+        drop(call.let_go(Ended::Handler));
     }
 }
 

@@ -13,7 +13,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 
 use super::reply::{failed, set_status};
-use super::{Call, Ending, Progress, Waiting};
+use super::{Call, Ended, Ending, Progress, Waiting};
 use crate::dialect::Doing;
 use crate::method::Method;
 
@@ -47,7 +47,7 @@ impl Sender {
     pub(super) fn end(&self, py: Python<'_>) {
         let Some(ending) = self.take_ending() else { return };
         self.call.answer(set_status(&self.call));
-        self.call.over(py, None);
+        self.call.over(py, Ended::Handler, None);
         ending.done();
     }
 

@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 
 use super::reply::{failed, finish};
 use super::sender::Sender;
-use super::{Call, Ending, Progress, Waiting, on_lane};
+use super::{Call, Ended, Ending, Progress, Waiting, on_lane};
 use crate::context::{RequestIterator, RequestStream, Responses, ServicerContext, SyncServicerContext};
 use crate::dialect::Doing;
 use crate::glue;
@@ -281,7 +281,7 @@ impl Done {
         }
         // Those of a coroutine take the context, those of a synchronous handler nothing, as in grpc.
         let takes_context = self.method.kind != Kind::Sync;
-        call.over(py, takes_context.then(|| self.context.bind(py)));
+        call.over(py, Ended::Handler, takes_context.then(|| self.context.bind(py)));
         self.ending.done();
     }
 }
