@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 import pytest
 from grpc import StatusCode
-from grpc_servers import METHOD, PATIENCE, Calls, entries, outcome
+from grpc_servers import METHOD, PATIENCE, Calls, entries, error_of, outcome
 
 TO_SERVER = (("to-server", "question"), ("to-server-bin", b"\x00\x01"))
 INITIAL = (("initial", "answer"), ("initial-bin", b"\x00\x02"))
@@ -21,12 +21,6 @@ class Status(namedtuple("Status", ["code", "details", "trailing_metadata"]), grp
 
 def unary(handler, **how):
     return grpc.unary_unary_rpc_method_handler(handler, **how)
-
-
-def error_of(call):
-    with pytest.raises(grpc.RpcError) as raised:
-        call()
-    return raised.value
 
 
 # ---- the four kinds, and what they do with the context

@@ -5,17 +5,11 @@ import threading
 import grpc
 import pytest
 from grpc import StatusCode
-from grpc_servers import PATIENCE, entries, outcome
+from grpc_servers import PATIENCE, entries, error_of, outcome
 
 
 def unary(handler):
     return grpc.unary_unary_rpc_method_handler(handler)
-
-
-def error_of(call):
-    with pytest.raises(grpc.RpcError) as raised:
-        call()
-    return raised.value
 
 
 def abort_again(context):

@@ -4,21 +4,14 @@ import contextvars
 from collections import namedtuple
 
 import grpc
-import pytest
 from grpc import StatusCode
-from grpc_servers import outcome
+from grpc_servers import error_of, outcome
 
 USER = contextvars.ContextVar("USER", default="nobody")
 
 
 def unary(handler):
     return grpc.unary_unary_rpc_method_handler(handler)
-
-
-def error_of(call):
-    with pytest.raises(grpc.RpcError) as raised:
-        call()
-    return raised.value
 
 
 class Noting(grpc.ServerInterceptor):

@@ -138,6 +138,13 @@ async def failed(call: Any) -> grpc.aio.AioRpcError:
     return raised.value
 
 
+def error_of(call: Callable[[], Any]) -> grpc.RpcError:
+    """How a call of a synchronous client fails."""
+    with pytest.raises(grpc.RpcError) as raised:
+        call()
+    return raised.value
+
+
 def outcome(error: Any) -> tuple[grpc.StatusCode, str | None]:
     """The code and details of an error of either client."""
     return error.code(), error.details()
