@@ -31,6 +31,9 @@ const MORE: SendFlags = SendFlags::MORE;
 #[cfg(not(target_os = "linux"))]
 const MORE: SendFlags = SendFlags::empty();
 
+/// So much is copied together rather than gathered by the system, which takes it 60 ns longer.
+const FLAT: usize = 512;
+
 /// A TCP (without Nagle's delay) or UNIX connection.
 ///
 /// Its calls take `&self`: one task may read while another writes. Two tasks that wait in one direction disturb each
@@ -190,8 +193,12 @@ impl Stream {
         slices: &[IoSlice<'_>],
         flags: SendFlags,
     ) -> Poll<io::Result<usize>> {
-        // sendmsg and not writev: a peer that is gone must be an error, not a SIGPIPE.
+        // send and sendmsg, not write and writev: a peer that is gone must be an error, not a SIGPIPE.
         let flags = SendFlags::NOSIGNAL | flags;
+        let mut flat = [0; FLAT];
+        if let Some(bytes) = joined(slices, &mut flat) {
+            return self.io.poll_write(context, |fd| rustix::net::send(fd, bytes, flags));
+        }
         self.io.poll_write(context, |fd| {
             rustix::net::sendmsg(fd, slices, &mut SendAncillaryBuffer::default(), flags)
         })
@@ -260,4 +267,15 @@ fn without_delay(fd: &OwnedFd, peer: &Addr) {
         // It fails only for a connection that is broken already, which the first read tells better.
         let _ = sockopt::set_tcp_nodelay(fd, true);
     }
+}
+
+/// The bytes of all slices one after the other, if there is room for them.
+fn joined<'a>(slices: &[IoSlice<'_>], room: &'a mut [u8]) -> Option<&'a [u8]> {
+    let mut length = 0;
+    for slice in slices {
+        let end = length + slice.len();
+        room.get_mut(length..end)?.copy_from_slice(slice);
+        length = end;
+    }
+    room.get(..length)
 }

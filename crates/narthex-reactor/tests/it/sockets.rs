@@ -315,6 +315,25 @@ fn a_writer_waits_for_its_reader_and_loses_nothing() {
 }
 
 #[test]
+fn slices_arrive_in_order_whatever_their_lengths() {
+    let outer = Outer::new();
+    let (near, mut far) = pair(&outer);
+    outer.block_on(async move {
+        let bytes: Vec<u8> = (0..=255).cycle().take(1 << 10).collect();
+        let mut read = vec![0; bytes.len()];
+        for length in 0..bytes.len() {
+            let (head, rest) = bytes[..length].split_at(length / 3);
+            let (body, tail) = rest.split_at(rest.len() / 2);
+            let slices = [head, &[], body, tail].map(IoSlice::new);
+            let written = poll_fn(|context| near.poll_write_vectored(context, &slices)).await;
+            assert_eq!(written.unwrap(), length, "there is room for all of it");
+            far.read_exact(&mut read[..length]).unwrap();
+            assert_eq!(read[..length], bytes[..length]);
+        }
+    });
+}
+
+#[test]
 fn a_task_that_always_has_something_to_read_lets_others_run() {
     let outer = Outer::new();
     let (near, mut far) = pair(&outer);
