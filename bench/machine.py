@@ -54,6 +54,11 @@ def machine() -> dict[str, Any]:
     }
 
 
+def wheel() -> str:
+    """How this environment's Narthex was built: ``profile-guided``, as it is published, or ``plain``."""
+    return (Path(sys.prefix) / "narthex-wheel").read_text().strip()
+
+
 def versions(packages: set[str]) -> dict[str, str]:
     """The versions of the packages that took part."""
     return {package: _version(package) or "not installed" for package in sorted(packages)}

@@ -52,6 +52,12 @@ def disturbed(result: dict[str, Any]) -> str:
     return f"not quiet: meanwhile others used up to {others:.0%} of a core; do not trust these figures"
 
 
+def unpublished(result: dict[str, Any]) -> str:
+    """What to say of a result of another wheel than that which is published; else nothing."""
+    kind = result.get("wheel", "plain")
+    return "" if kind == "profile-guided" else f"narthex is a {kind} release build, slower than what is published"
+
+
 def table(result: dict[str, Any]) -> str:
     """The result as text, with the ratio of ours to each."""
     python, method = result["interpreter"], result["method"]
@@ -71,8 +77,7 @@ def table(result: dict[str, Any]) -> str:
     for row in cells:
         figures = (cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))
         lines.append("  ".join(["  " + row[0].ljust(widths[0]), *figures]).rstrip())
-    if warning := disturbed(result):
-        lines.append(f"  {warning}")
+    lines += [f"  {warning}" for warning in (unpublished(result), disturbed(result)) if warning]
     for row in result["servers"]:
         if row["refused"]:
             lines.append(f"  not reported: {row['server']}: {row['refused'].strip().splitlines()[0][:300]}")

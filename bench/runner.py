@@ -84,6 +84,7 @@ def run(scenario: Scenario, settings: Settings, protos: Protos, only: list[str] 
         "date": machine.now(),
         "commit": machine.commit(),
         "interpreter": machine.interpreter(),
+        "wheel": machine.wheel(),
         "machine": machine.machine(),
         "load_average_before": before,
         "versions": machine.versions({package for peer in peers for package in peer.packages}),

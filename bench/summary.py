@@ -46,8 +46,8 @@ def _scenario(result: dict[str, Any], elsewhere: str) -> Iterator[str]:
         f"commit {result['commit']}, {result['date']}.{elsewhere}"
     )
     yield ""
-    if warning := report.disturbed(result):
-        yield f"**{warning.capitalize()}.**"
+    for warning in filter(None, (report.unpublished(result), report.disturbed(result))):
+        yield f"**{warning[0].upper()}{warning[1:]}.**"
         yield ""
     yield _row(["", *(column["title"] for column in columns), "ours is"])
     yield _row(["---", *("---:" for _ in columns), "---:"])

@@ -5,41 +5,16 @@ installed if rustup may. What did not run is written as cargo writes an ignored 
 """
 
 import os
-import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+from rustup import CannotInstallError, component
+
 NIGHTLY = os.environ.get("NIGHTLY", "nightly")
 TARGET = "x86_64-unknown-linux-gnu"
 CRATE = ["--locked", "-p", "narthex-reactor"]
-
-
-class CannotRunError(Exception):
-    """A tool is not to be had on this machine."""
-
-
-def component(name: str) -> None:
-    """Makes sure that the nightly toolchain has a component."""
-    if shutil.which("rustup") is None:
-        raise CannotRunError(f"no rustup to install {name} of the nightly toolchain with")
-    for command in (
-        ["rustup", "toolchain", "install", NIGHTLY, "--profile", "minimal", "--no-self-update"],
-        ["rustup", "component", "add", "--toolchain", NIGHTLY, name],
-    ):
-        # An installed toolchain is not updated: what passed yesterday is what runs today.
-        if command[1] == "toolchain" and run_quietly(["rustup", "run", NIGHTLY, "rustc", "--version"]) is None:
-            continue
-        if (problem := run_quietly(command)) is not None:
-            raise CannotRunError(f"{name} of the {NIGHTLY} toolchain could not be installed: {problem}")
-
-
-def run_quietly(command: list[str]) -> str | None:
-    """The last line of what a command that failed says."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    lines = [line for line in done.stderr.splitlines() if line.strip()]
-    return None if done.returncode == 0 else (lines or ["no reason given"])[-1]
 
 
 def cargo(target: Path, *arguments: str, **environment: str) -> None:
@@ -56,7 +31,7 @@ def loom(target: Path) -> None:
 
 def thread_sanitizer(target: Path) -> None:
     """Data races: all tests, with a standard library that is instrumented too."""
-    component("rust-src")
+    component(NIGHTLY, "rust-src")
     cargo(
         target,
         f"+{NIGHTLY}",
@@ -72,7 +47,7 @@ def thread_sanitizer(target: Path) -> None:
 
 def miri(target: Path) -> None:
     """Undefined behaviour: the tests of tasks, on Miri's own epoll; it has no sockets and no timerfd."""
-    component("miri")
+    component(NIGHTLY, "miri")
     cargo(
         target,
         f"+{NIGHTLY}",
@@ -98,7 +73,7 @@ def main(results: Path) -> int:
         print(f"---- {name}", flush=True)
         try:
             tool(root / name)
-        except (CannotRunError, subprocess.TimeoutExpired) as reason:
+        except (CannotInstallError, subprocess.TimeoutExpired) as reason:
             left_out.append(f"test sanitize::{name} ... ignored, {reason}")
             print(f"not run: {reason}")
         except subprocess.CalledProcessError as error:

@@ -1,0 +1,118 @@
+"""Builds the wheel of an interpreter as it is published: optimised by a profile of what it does under load.
+
+An instrumented build takes the load of `bench.training`; the build proper inlines and lays out by what that has counted. Both
+take as long as a release build, which is what ``--plain`` makes, and what is made where LLVM's tools cannot be had.
+
+    python scripts/wheel.py [--plain] ENVIRONMENT FOLDER
+
+The environment has what requirements/build.txt and bench/requirements.txt name; the instrumented wheel is installed into it.
+The folder has the wheel afterwards, and in ``kind`` what it is.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+from rustup import CannotInstallError, component
+
+ROOT = Path(__file__).resolve().parent.parent
+PLAIN, PROFILED = "plain", "profile-guided"
+
+
+def toolchain() -> str:
+    """The one that everything here is built with."""
+    return tomllib.loads((ROOT / "rust-toolchain.toml").read_text())["toolchain"]["channel"]
+
+
+def profdata() -> Path:
+    """LLVM's tool that merges profiles, of the LLVM that rustc has."""
+    # The name that the component has for rustup since it is stable; the old one, llvm-tools-preview, is another for it.
+    component(toolchain(), "llvm-tools")
+    asked = subprocess.run(["rustc", "--print", "target-libdir"], cwd=ROOT, capture_output=True, text=True, check=True)
+    return Path(asked.stdout.strip()).parent / "bin" / "llvm-profdata"
+
+
+class Builder:
+    """Builds for one environment's interpreter, with target folders beside the wheels."""
+
+    def __init__(self, environment: Path, folder: Path) -> None:
+        self.environment = environment
+        self.bin = environment / "bin"
+        self.folder = folder
+
+    def wheel(self, out: Path, target: Path, flags: str = "", **variables: str) -> Path:
+        """A release build with these flags of rustc; returns the wheel."""
+        shutil.rmtree(out, ignore_errors=True)
+        command = [self.bin / "maturin", "build", "--release", "--locked", "--interpreter", self.bin / "python", "--out", out]
+        own = {"CARGO_TARGET_DIR": str(target), **variables}
+        if flags:
+            own["RUSTFLAGS"] = f"{os.environ.get('RUSTFLAGS', '')} {flags}".strip()
+        subprocess.run(command, cwd=ROOT, env=os.environ | own, check=True)
+        return next(out.glob("narthex-*.whl"))
+
+    def install(self, wheel: Path, kind: str) -> None:
+        """Into the environment, in place of any other."""
+        pip = [self.bin / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+        subprocess.run([*pip, "--force-reinstall", "--no-deps", wheel], check=True)
+        (self.environment / "narthex-wheel").write_text(f"{kind}\n")
+
+    def plain(self) -> None:
+        """What `cargo build --release` makes; its target folder stays, for the next time."""
+        self._keep(self.wheel(self.folder / "out", self.folder / "target"), PLAIN)
+
+    def profiled(self, tool: Path) -> None:
+        """Instruments, trains, builds. Only the wheel stays: Cargo would take a build by an old profile for a new one."""
+        scratch = self.folder / "profile"
+        shutil.rmtree(scratch, ignore_errors=True)
+        counts, profile = scratch / "counts", scratch / "merged.profdata"
+        print("An instrumented build, to make a profile with", flush=True)
+        # Build scripts and macros are instrumented too; what they count is not of interest.
+        thrown_away = str(scratch / "thrown-away" / "%m.profraw")
+        instrumented = self.wheel(scratch / "out", scratch / "target", "-Cprofile-generate", LLVM_PROFILE_FILE=thrown_away)
+        self.install(instrumented, "instrumented")
+        shutil.rmtree(scratch / "target")
+        training = [self.bin / "python", "-m", "bench.training"]
+        # One file for all processes, which add their counts to it when they end.
+        subprocess.run(training, cwd=ROOT, env=os.environ | {"LLVM_PROFILE_FILE": str(counts / "%m.profraw")}, check=True)
+        subprocess.run([tool, "merge", "-o", profile, *counts.glob("*.profraw")], check=True)
+        print("The build by that profile", flush=True)
+        wheel = self.wheel(self.folder / "out", scratch / "target", f"-Cprofile-use={profile}")
+        self._keep(wheel, PROFILED)
+        shutil.rmtree(scratch)
+
+    def _keep(self, wheel: Path, kind: str) -> None:
+        for old in self.folder.glob("*.whl"):
+            old.unlink()
+        wheel.rename(self.folder / wheel.name)
+        (self.folder / "kind").write_text(f"{kind}\n")
+
+
+def main() -> int:
+    """Builds it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--plain", action="store_true", help="a release build without a profile, in half the time")
+    parser.add_argument("environment", type=Path, help="a virtual environment of the interpreter to build for")
+    parser.add_argument("folder", type=Path, help="where the wheel goes")
+    options = parser.parse_args()
+    folder: Path = options.folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    builder = Builder(options.environment.absolute(), folder)
+    if options.plain:
+        builder.plain()
+        return 0
+    try:
+        tool = profdata()
+    except CannotInstallError as reason:
+        print(f"Not profile-guided, so slower than what is published: {reason}", file=sys.stderr)
+        builder.plain()
+    else:
+        builder.profiled(tool)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
