@@ -86,11 +86,10 @@ def _said(*command: str) -> str:
 
 
 def commit() -> str:
-    """The commit that is checked out, with ``+`` where there are changes that are not committed."""
-    said = subprocess.run(
-        ["git", "describe", "--always", "--dirty=+", "--abbrev=12"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    return said.stdout.strip() or "unknown"
+    """The commit that is checked out, with ``+`` where anything but results differs from it."""
+    head = _said("git", "-C", str(ROOT), "rev-parse", "--short=12", "HEAD")
+    changed = _said("git", "-C", str(ROOT), "status", "--porcelain", "--", ".", ":!bench/results")
+    return (head + ("+" if changed else "")) or "unknown"
 
 
 @cache
