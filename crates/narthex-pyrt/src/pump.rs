@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use narthex_reactor::{Budget, Turn};
 use pyo3::prelude::*;
 
-use crate::inbox::Item;
+use crate::inbox::{Caller, Item};
 use crate::runtime::Runtime;
 
 /// How long one call of the pump may keep the event loop from Python's own callbacks, timers and descriptors.
@@ -18,7 +18,7 @@ const TASKS: usize = 1024;
 /// How many entries of the inbox run between two looks at the clock.
 const CLOCK_EVERY: usize = 8;
 
-/// The object whose `run` the event loop calls.
+/// The object whose methods the event loop calls.
 #[pyclass(frozen, module = "narthex._native")]
 pub(crate) struct Pump {
     runtime: Arc<Runtime>,
@@ -33,7 +33,11 @@ impl Pump {
 #[pymethods]
 impl Pump {
     fn run(&self, py: Python<'_>) {
-        self.runtime.pump(py);
+        self.runtime.pump(py, Caller::Other);
+    }
+
+    fn run_by_inner_bell(&self, py: Python<'_>) {
+        self.runtime.pump(py, Caller::InnerBell);
     }
 }
 
@@ -41,7 +45,7 @@ impl Runtime {
     /// One turn: Rust's tasks, then what they have for Python, until both have nothing left or the turn's time is used.
     ///
     /// What is left over makes one of the descriptors readable, so the loop calls again after its other callbacks.
-    fn pump(self: &Arc<Self>, py: Python<'_>) {
+    fn pump(self: &Arc<Self>, py: Python<'_>, caller: Caller) {
         if self.is_forked() {
             // Called by the parent's descriptors. A look at anything else might be at what another thread of the parent has
             // locked.
@@ -55,7 +59,7 @@ impl Runtime {
         let step = u64::from(!nested);
         self.epoch.fetch_add(step, Ordering::SeqCst);
         let attending = self.reactor.attend();
-        self.inbox.attend();
+        self.inbox.attend(caller);
         self.turns(py);
         self.inbox.leave();
         drop(attending);
@@ -70,7 +74,12 @@ impl Runtime {
         let budget = Budget { tasks: TASKS, time: TURN };
         loop {
             // Always detached: other Python threads run meanwhile, and it costs nothing measurable.
-            let rust = py.detach(|| self.reactor.driver().pass(budget));
+            let rust = py.detach(|| {
+                let rust = self.reactor.driver().pass(budget);
+                // To get the interpreter back may take as long as any call: another thread may be in C code that keeps it.
+                self.signals.python_is_needed();
+                rust
+            });
             self.epoch.fetch_add(2, Ordering::SeqCst);
             let items = self.inbox.len();
             if items == 0 && rust == Turn::Idle {
@@ -78,7 +87,6 @@ impl Runtime {
             }
             let called = items > 0;
             if called {
-                self.signals.python_is_called();
                 self.run_items(py, items, end);
             }
             if Instant::now() >= end {

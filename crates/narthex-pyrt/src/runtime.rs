@@ -82,7 +82,7 @@ pub enum Role {
 
 /// What exists only between `start` and `stop`.
 struct Attached {
-    pump: Py<PyAny>,
+    pump: Py<Pump>,
     standby: Standby,
 }
 
@@ -144,11 +144,11 @@ impl Runtime {
         if attached.is_some() {
             return Ok(());
         }
-        let pump = Bound::new(py, Pump::new(Arc::clone(self)))?.getattr(intern!(py, "run"))?;
+        let pump = Bound::new(py, Pump::new(Arc::clone(self)))?;
         self.watch(py, &pump)?;
         let event_loop = self.event_loop.bind(py);
         // Work may have come before anyone watched: look once.
-        event_loop.call_method1(intern!(py, "call_soon"), (&pump,))?;
+        event_loop.call_method1(intern!(py, "call_soon"), (pump.getattr(intern!(py, "run"))?,))?;
         crate::fork::watch(py, self)?;
         *attached = Some(Attached { pump: pump.unbind(), standby: Standby::start(Arc::clone(self))? });
         Ok(())
@@ -181,9 +181,11 @@ impl Runtime {
         });
     }
 
-    fn watch(&self, py: Python<'_>, pump: &Bound<'_, PyAny>) -> PyResult<()> {
-        for descriptor in self.descriptors() {
-            self.event_loop.bind(py).call_method1(intern!(py, "add_reader"), (descriptor, pump))?;
+    fn watch(&self, py: Python<'_>, pump: &Bound<'_, Pump>) -> PyResult<()> {
+        let run = pump.getattr(intern!(py, "run"))?;
+        let run_by_inner_bell = pump.getattr(intern!(py, "run_by_inner_bell"))?;
+        for (descriptor, callback) in self.descriptors().into_iter().zip([&run, &run, &run_by_inner_bell]) {
+            self.event_loop.bind(py).call_method1(intern!(py, "add_reader"), (descriptor, callback))?;
         }
         Ok(())
     }
@@ -197,6 +199,7 @@ impl Runtime {
         }
     }
 
+    /// The reactor's, and those of the outer bell and of the inner one.
     fn descriptors(&self) -> [i32; 3] {
         let [outer, inner] = self.inbox.bells();
         [self.reactor.as_raw_fd(), outer.as_raw_fd(), inner.as_raw_fd()]

@@ -1,7 +1,7 @@
 //! The standby: a thread that drives the reactor while Python is busy, wherever that is: in a handler, in another callback
 //! of the event loop, in an import.
 //!
-//! It sleeps until the reactor's descriptor is readable or the pump calls Python, waits one tick, and takes over if the pump
+//! It sleeps until the reactor's descriptor is readable or the pump needs Python, waits one tick, and takes over if the pump
 //! has not moved in that time. Accepting, reading, writing, pings and every answer that needs no Python then go on; what
 //! needs Python queues in the inbox, whose bell brings the pump back when Python is free. It never attaches to the
 //! interpreter, so it cannot deadlock with it. Idle it costs no wake-up, otherwise at most one a tick.
@@ -34,10 +34,11 @@ impl Signals {
         Ok(Self { stopping: AtomicBool::new(false), asleep: AtomicBool::new(false), event })
     }
 
-    /// The pump is about to call Python, which may take long: from now on the standby counts ticks.
+    /// The pump is about to wait for the interpreter and to call Python, both of which may take long: from now on the standby
+    /// counts ticks.
     ///
     /// Costs a system call only if it sleeps, so at most one a tick.
-    pub(crate) fn python_is_called(&self) {
+    pub(crate) fn python_is_needed(&self) {
         // Sequentially consistent, as is the pump's epoch: either this sees the sleeper, or the sleeper sees the pump.
         if self.asleep.swap(false, Ordering::SeqCst) {
             self.raise();
