@@ -31,7 +31,8 @@ const MORE: SendFlags = SendFlags::MORE;
 #[cfg(not(target_os = "linux"))]
 const MORE: SendFlags = SendFlags::empty();
 
-/// So much is copied together rather than gathered by the system, which takes it 60 ns longer.
+/// So little is copied together and not gathered by the system, whose sendmsg of two slices takes 50 to 60 ns longer than a send
+/// (163 bytes over loopback, a virtual Xeon at 2.6 GHz).
 const FLAT: usize = 512;
 
 /// A TCP (without Nagle's delay) or UNIX connection.
@@ -195,8 +196,9 @@ impl Stream {
     ) -> Poll<io::Result<usize>> {
         // send and sendmsg, not write and writev: a peer that is gone must be an error, not a SIGPIPE.
         let flags = SendFlags::NOSIGNAL | flags;
-        let mut flat = [0; FLAT];
-        if let Some(bytes) = joined(slices, &mut flat) {
+        if slices.iter().map(|slice| slice.len()).sum::<usize>() <= FLAT {
+            let mut flat = [0; FLAT];
+            let bytes = joined(slices, &mut flat);
             return self.io.poll_write(context, |fd| rustix::net::send(fd, bytes, flags));
         }
         self.io.poll_write(context, |fd| {
@@ -269,13 +271,12 @@ fn without_delay(fd: &OwnedFd, peer: &Addr) {
     }
 }
 
-/// The bytes of all slices one after the other, if there is room for them.
-fn joined<'a>(slices: &[IoSlice<'_>], room: &'a mut [u8]) -> Option<&'a [u8]> {
+/// The bytes of all slices one after the other, for which there has to be room.
+fn joined<'a>(slices: &[IoSlice<'_>], room: &'a mut [u8]) -> &'a [u8] {
     let mut length = 0;
     for slice in slices {
-        let end = length + slice.len();
-        room.get_mut(length..end)?.copy_from_slice(slice);
-        length = end;
+        room[length..][..slice.len()].copy_from_slice(slice);
+        length += slice.len();
     }
-    room.get(..length)
+    &room[..length]
 }

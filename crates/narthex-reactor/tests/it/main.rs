@@ -12,3 +12,4 @@ mod standby;
 mod stress;
 mod tasks;
 mod timers;
+mod writing;
