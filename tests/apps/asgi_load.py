@@ -60,9 +60,17 @@ while not path.exists():
 """
 
 
+def hold(path):
+    """C code that keeps the interpreter to itself, until there is something in the pipe."""
+    pipe = os.open(path, os.O_RDWR)
+    path.with_suffix(".busy").touch()
+    assert ctypes.PyDLL(None).read(pipe, ctypes.create_string_buffer(1), 1) == 1
+    os.close(pipe)
+
+
 @route
 async def block(scope, receive, send):
-    """Keeps the event loop's thread busy, as no application should, until the file is there; makes one when it begins."""
+    """Keeps Python busy, as no application should, until the file is there; makes one when it begins."""
     path, how = Path(query(scope, "file")), query(scope, "how")
     if how == "imports":
         path.with_name("blocking_import.py").write_text(IMPORTED)
@@ -72,11 +80,9 @@ async def block(scope, receive, send):
 
         sys.path.remove(str(path.parent))
     elif how == "holds":
-        # C code that keeps the interpreter to itself, until there is something in the pipe.
-        pipe = os.open(path, os.O_RDWR)
-        path.with_suffix(".busy").touch()
-        assert ctypes.PyDLL(None).read(pipe, ctypes.create_string_buffer(1), 1) == 1
-        os.close(pipe)
+        hold(path)
+    elif how == "holds-elsewhere":
+        await asyncio.to_thread(hold, path)
     else:
         path.with_suffix(".busy").touch()
         while not path.exists():

@@ -115,6 +115,21 @@ def RaiseSync(request, context):
     leave(request.decode())
 
 
+async def RaiseItems(request, context):
+    yield b"first"
+    leave(request.decode())
+
+
+async def RaiseWriter(request, context):
+    await context.write(b"first")
+    leave(request.decode())
+
+
+def RaiseItemsSync(request, context):
+    yield b"first"
+    leave(request.decode())
+
+
 async def Echo(request, context):
     return request
 
@@ -138,7 +153,9 @@ def Fork(request, context):
 
 def register(server):
     methods = (Raise, RaiseSync, Echo, EchoSync, Fork)
+    streams = (RaiseItems, RaiseWriter, RaiseItemsSync)
     handlers = {method.__name__: grpc.unary_unary_rpc_method_handler(method) for method in methods}
+    handlers |= {method.__name__: grpc.unary_stream_rpc_method_handler(method) for method in streams}
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Exits", handlers),))
 
 

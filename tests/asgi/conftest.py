@@ -80,13 +80,14 @@ def go():
 def blocking(dial, tmp_path):
     """A context in which a request keeps the server's event loop busy.
 
-    It ``sleeps``, ``spins``, ``imports`` a module that takes long, or is in C code that ``holds`` the interpreter.
+    It ``sleeps``, ``spins``, ``imports`` a module that takes long, or is in C code that ``holds`` the interpreter, there or
+    on another thread (``holds-elsewhere``).
     """
 
     @contextlib.contextmanager
     def block(server, how="sleeps"):
         release = tmp_path / "release"
-        if how == "holds":
+        if how.startswith("holds"):
             os.mkfifo(release)
         connection = dial(server)
         connection.request(f"/block?how={how}&file={release}")
@@ -98,7 +99,7 @@ def blocking(dial, tmp_path):
             # What was done was done meanwhile: there is no answer yet.
             assert not select.select([connection.socket], [], [], 0)[0]
         finally:
-            if how == "holds":
+            if how.startswith("holds"):
                 with release.open("wb") as pipe:
                     pipe.write(b"x")
             else:

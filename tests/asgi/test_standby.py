@@ -11,9 +11,9 @@ def server(serve, request):
         yield server
 
 
-@pytest.fixture(params=["sleeps", "spins", "holds", "imports"])
+@pytest.fixture(params=["sleeps", "spins", "holds", "holds-elsewhere", "imports"])
 def how(request):
-    """Outside the interpreter, never letting go of it for long, not letting go of it at all, and in an import."""
+    """Outside the interpreter; never letting go of it for long, or not at all, there or on another thread; in an import."""
     return request.param
 
 

@@ -1,8 +1,11 @@
 """WSGI applications (PEP 3333): what they are given, and what becomes of what they answer."""
 
 import ast
+import asyncio
+import contextlib
 from pathlib import Path
 
+import httpx
 import pytest
 
 APP = Path(__file__).parents[1] / "apps" / "wsgi_kitchen.py"
@@ -326,6 +329,30 @@ def test_as_many_threads_as_are_asked_for(serve, dial, version):
         for connection in connections:
             connection.close()
     assert sorted(calls for _, calls, _ in seen) == [0, 1, 2, 3, 4]
+
+
+def test_what_finds_no_room_to_wait_for_a_thread_is_a_503(serve, dial, name):
+    room, more = 1024, 8
+    # A client of httpx's has one connection, and fewer requests at a time on it than a server has streams.
+    clients = [httpx.AsyncClient(http1=False, http2=True, trust_env=False, timeout=60) for _ in range(12)]
+
+    async def ask(url, free):
+        async with contextlib.AsyncExitStack() as stack:
+            for client in clients:
+                await stack.enter_async_context(client)
+            requests = [asyncio.create_task(clients[i % len(clients)].get(url)) for i in range(room + more)]
+            answers = asyncio.as_completed(requests)
+            refused = [(await next(answers)).status_code for _ in range(more)]
+            free()
+            return refused, [(await answer).status_code for answer in answers]
+
+    with serve("wsgi_kitchen:app", "--threads", "1", "--no-access-log") as server:
+        busy = dial(server, receive_buffer=4096)
+        busy.request(f"/endless?name={name}")
+        assert busy.head().status == 200
+        refused, answered = asyncio.run(ask(f"{server.url}/nothing", busy.close))
+        assert (refused, answered) == ([503] * more, [200] * room)
+        assert "all threads are busy" in server.stderr()
 
 
 def test_calls_wait_beside_each_other(server, dial, version):

@@ -137,6 +137,24 @@ def test_in_a_servicer_on_a_lane(server, kind):
         check_told(server, kind, entry, cancelled=None)
 
 
+@pytest.mark.parametrize("method", ["RaiseItems", "RaiseWriter", "RaiseItemsSync"])
+def test_in_a_servicers_stream(server, kind, method):
+    with grpc.insecure_channel(server.target) as channel:
+        items = channel.unary_stream(f"/test.Exits/{method}")(kind.encode(), timeout=20)
+        assert next(items) == b"first"
+        with pytest.raises(grpc.RpcError) as raised:
+            next(items)
+        on_the_loop = method != "RaiseItemsSync"
+        cancelled = kind == "CancelledError" and on_the_loop
+        assert raised.value.code() is (grpc.StatusCode.CANCELLED if cancelled else grpc.StatusCode.UNKNOWN)
+        assert channel.unary_unary("/test.Exits/Echo")(b"here", timeout=20) == b"here"
+    assert server.stop() == 0
+    if cancelled:
+        assert told(server)[1] == []
+    else:
+        check_told(server, kind, f"Unexpected [{kind}] raised by servicer method [/test.Exits/{method}]", cancelled=None)
+
+
 @pytest.mark.parametrize("phase", ["call", "startup"])
 def test_in_the_lifespans_start_it_is_a_failed_start(narthex, apps, loop, kind, phase):
     arguments = ("serve", "--app-dir", str(apps), "exits:lifespan", "--factory", "--bind", "127.0.0.1:0", "--loop", loop)

@@ -44,9 +44,36 @@ class Client:
         self("Note", event.encode())
 
 
+# The tests of these run in asyncio's debug mode too, where tasks and callbacks are made, called and checked otherwise.
+DEBUGGED = ("test_calls", "test_cancellation", "test_streams")
+
+
+def pytest_generate_tests(metafunc):
+    if "debug" in metafunc.fixturenames and metafunc.module.__name__.endswith(DEBUGGED):
+        metafunc.parametrize("debug", [False, True], ids=["plain", "debug"], scope="module")
+
+
 @pytest.fixture(scope="module")
-def server(serve):
-    with serve("--grpc", "grpc_calls:register") as server:
+def debug() -> bool:
+    """Whether the server of the module runs in asyncio's debug mode."""
+    return False
+
+
+@pytest.fixture(scope="module")
+def serve_calls(serve, debug):
+    """Serves what a registrar registers, in the mode of the module."""
+    options = ("--loop", "asyncio") if debug else ()
+    env = {"PYTHONASYNCIODEBUG": "1"} if debug else {}
+
+    def start(registrar: str):
+        return serve("--grpc", registrar, *options, env=env)
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def server(serve_calls):
+    with serve_calls("grpc_calls:register") as server:
         yield server
 
 

@@ -18,8 +18,8 @@ def envelope(message):
 
 
 @pytest.fixture(scope="module")
-def server(serve):
-    with serve("--grpc", "grpc_streams:register") as server:
+def server(serve_calls):
+    with serve_calls("grpc_streams:register") as server:
         yield server
 
 
