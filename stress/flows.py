@@ -197,16 +197,120 @@ def json_get(exchange: Exchange) -> bool:
     return True
 
 
-def call(exchange: Exchange, path: str, message: bytes) -> tuple[bytes, dict[str, str]]:
-    """A gRPC call: the message of the response and all metadata, grpc-status with them."""
-    exchange.request(path, "POST", GRPC, b"\0" + struct.pack(">I", len(message)) + message)
+def json_items(exchange: Exchange) -> bool:
+    """A servicer's stream as lines of JSON."""
+    count, text = exchange.random.randrange(30), "x" * exchange.random.randrange(1, 500)
+    exchange.request(f"/v1/items/{count}?text={text}", "GET", [("accept", "application/x-ndjson")])
+    lines = [json.loads(line) for line in exchange.response().body.splitlines()]
+    # ProtoJSON leaves out what is 0.
+    expect("lines", lines, [{"text": text} | ({"number": str(number)} if number else {}) for number in range(count)])
+    return True
+
+
+def connect_call(exchange: Exchange) -> bool:
+    """Connect's unary call, in JSON."""
+    number, fail = exchange.number(), exchange.random.random() < 0.1
+    body = json.dumps({"text": "x", "number": number, "fail": fail}).encode()
+    headers = [("content-type", "application/json"), ("connect-protocol-version", "1"), ("content-length", str(len(body)))]
+    exchange.request("/load.v1.Load/Echo", "POST", headers, body)
+    answer = json.loads(exchange.response(400 if fail else 200).body)
+    refusal = {"code": "invalid_argument", "message": f"refused {number}"}
+    expect("answer", answer, refusal if fail else {"text": "x", "number": str(number)})
+    return True
+
+
+def grpc_web(exchange: Exchange) -> bool:
+    """gRPC-Web's server streaming."""
+    from load.v1 import load_pb2
+
+    count, text = exchange.random.randrange(30), "x" * exchange.random.randrange(2_000)
+    request = load_pb2.EchoRequest(text=text, number=count).SerializeToString()
+    headers = [("content-type", "application/grpc-web+proto"), ("content-length", str(len(request) + 5))]
+    exchange.request("/load.v1.Load/Items", "POST", headers, envelope(request))
     response = exchange.response()
-    metadata = dict(response.headers) | dict(response.trailers)
-    if not response.body:
-        return b"", metadata
-    flag, length = struct.unpack(">BI", response.body[:5])
-    expect("envelope", (flag, length), (0, len(response.body) - 5))
-    return response.body[5:], metadata
+    *items, trailers = frames(response.body) or [b""]
+    replies = [load_pb2.EchoReply(text=text, number=number) for number in range(count)]
+    expect("items", items, [(0, reply.SerializeToString()) for reply in replies])
+    # Where there is nothing before them, the trailers are the head's.
+    if count:
+        expect("trailers", trailers, (0x80, b"grpc-status: 0\r\n"))
+    else:
+        expect("status", dict(response.headers)["grpc-status"], "0")
+    return True
+
+
+def envelope(message: bytes) -> bytes:
+    """A message as gRPC frames it."""
+    return b"\0" + struct.pack(">I", len(message)) + message
+
+
+def frames(body: bytes) -> list[tuple[int, bytes]]:
+    """What was framed so: flags and messages."""
+    found = []
+    while body:
+        flag, length = struct.unpack(">BI", body[:5])
+        found.append((flag, body[5 : 5 + length]))
+        expect("length of a message", len(found[-1][1]), length)
+        body = body[5 + length :]
+    return found
+
+
+def calls(exchange: Exchange, path: str, *messages: bytes) -> tuple[list[bytes], dict[str, str]]:
+    """A gRPC call: the messages of the response and all metadata, grpc-status with them."""
+    exchange.request(path, "POST", GRPC, b"".join(map(envelope, messages)))
+    response = exchange.response()
+    answers = frames(response.body)
+    expect("flags", {flag for flag, _ in answers} - {0}, set())
+    return [message for _, message in answers], dict(response.headers) | dict(response.trailers)
+
+
+def call(exchange: Exchange, path: str, message: bytes) -> tuple[bytes, dict[str, str]]:
+    """A unary one: its message, or nothing."""
+    answers, metadata = calls(exchange, path, message)
+    expect("messages", len(answers) <= 1, True)
+    return b"".join(answers), metadata
+
+
+def grpc_items(exchange: Exchange) -> bool:
+    """Server streaming, from an asynchronous generator or a plain one."""
+    from load.v1 import load_pb2
+
+    count, text = exchange.random.randrange(50), "x" * exchange.random.randrange(5_000)
+    fail, delay = exchange.random.random() < 0.1, exchange.random.choice([0, 0, 0, 1])
+    request = load_pb2.EchoRequest(text=text, number=count, fail=fail, delay_ms=delay)
+    method = exchange.random.choice(["Items", "ItemsSync"])
+    answers, metadata = calls(exchange, f"/load.v1.Load/{method}", request.SerializeToString())
+    replies = [load_pb2.EchoReply(text=text, number=number) for number in range(count)]
+    expect("items", answers, [reply.SerializeToString() for reply in replies])
+    expect("status", metadata["grpc-status"], "3" if fail else "0")
+    return True
+
+
+def grpc_talk(exchange: Exchange) -> bool:
+    """Streams both ways; small enough to be on their way as a whole."""
+    from load.v1 import load_pb2
+
+    fields = [{"text": "x" * exchange.random.randrange(1_500), "number": exchange.number()} for _ in range(20)]
+    fields = fields[: exchange.random.randrange(1, 21)]
+    method = exchange.random.choice(["Talk", "TalkSync"])
+    requests = [load_pb2.EchoRequest(**field).SerializeToString() for field in fields]
+    answers, metadata = calls(exchange, f"/load.v1.Load/{method}", *requests)
+    expect("answers", answers, [load_pb2.EchoReply(**field).SerializeToString() for field in fields])
+    expect("status", metadata["grpc-status"], "0")
+    return True
+
+
+def grpc_sum(exchange: Exchange) -> bool:
+    """Client streaming."""
+    from load.v1 import load_pb2
+
+    numbers = [exchange.number() for _ in range(exchange.random.randrange(1, 200))]
+    method = exchange.random.choice(["Sum", "SumSync"])
+    requests = [load_pb2.EchoRequest(number=number).SerializeToString() for number in numbers]
+    answers, metadata = calls(exchange, f"/load.v1.Load/{method}", *requests)
+    expect("answer", answers, [load_pb2.EchoReply(number=sum(numbers)).SerializeToString()])
+    expect("status", metadata["grpc-status"], "0")
+    return True
 
 
 def grpc_call(exchange: Exchange) -> bool:
@@ -234,8 +338,7 @@ def http_over_grpc(exchange: Exchange) -> bool:
     body = exchange.bytes(50_000)
     original = [("x-envoy-original-method", "POST"), ("x-envoy-original-path", "/checksum")]
     message = httpbody_pb2.HttpBody(content_type="text/plain", data=body).SerializeToString()
-    envelope = b"\0" + struct.pack(">I", len(message)) + message
-    exchange.request("/narthex.asgi.v1.AsgiService/Handler", "POST", [*GRPC, *original], envelope)
+    exchange.request("/narthex.asgi.v1.AsgiService/Handler", "POST", [*GRPC, *original], envelope(message))
     response = exchange.response()
     metadata = dict(response.headers) | dict(response.trailers)
     expect("status", (metadata["grpc-status"], metadata["x-http-code"]), ("0", "200"))
@@ -286,8 +389,20 @@ BOTH: dict[Flow, int] = {
     application_reads_nothing: 1,
     json_call: 6,
     json_get: 2,
+    json_items: 2,
+    connect_call: 2,
+    grpc_web: 3,
 }
-HTTP2_ONLY: dict[Flow, int] = {grpc_call: 8, http_over_grpc: 5, health: 3, health_watch: 1, reflection: 1}
+HTTP2_ONLY: dict[Flow, int] = {
+    grpc_call: 8,
+    grpc_items: 4,
+    grpc_talk: 4,
+    grpc_sum: 2,
+    http_over_grpc: 5,
+    health: 3,
+    health_watch: 1,
+    reflection: 1,
+}
 
 
 def choose(random: random.Random, *, http2: bool) -> Flow:
