@@ -65,9 +65,9 @@ $(VENV)/.wheel: $(VENV)/.build $(WHEEL_SOURCES) $(SWAGGER_UI)
 .PHONY: wheel
 wheel: $(SWAGGER_UI) ## Build the wheel as it is published, optimised by a profile of its own load, into build/wheels; about ten minutes
 	@bench/load_generators.sh
-	@mkdir -p build/wheels
-	@cp "$$(bench/environment.sh "$(PYTHON)")"/wheels/profile-guided/*.whl build/wheels/
-	@ls build/wheels
+	@made=$$(bench/environment.sh "$(PYTHON)"); \
+	grep -qx profile-guided "$$made/narthex-wheel"; \
+	rm -rf build/wheels; mkdir -p build/wheels; cp -v "$$made"/wheels/profile-guided/*.whl build/wheels/
 
 .PHONY: protos
 protos: $(BINDINGS) ## Compile the demo's protos into its app
@@ -271,7 +271,7 @@ $(TOOLS)/judges: judges/go/go.mod judges/go/go.sum $(wildcard judges/go/*/*.go)
 # ---- measuring
 
 .PHONY: bench
-bench: ## Measure Narthex beside its rivals, SCENARIO="raw-h1 grpc" some of it, PLAIN=1 without profile; bench/README.md has the method
+bench: $(SWAGGER_UI) ## Measure Narthex beside its rivals, SCENARIO="raw-h1 grpc" some of it, PLAIN=1 without profile; bench/README.md has the method
 	@bench/load_generators.sh
 	@bench/run.sh "$(PYTHON)" bench $(SCENARIO) $(ARGS)
 

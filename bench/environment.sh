@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# environment.sh PYTHON [plain]: makes build/bench/<interpreter>, an environment with Narthex's wheel as it is published, or a plain release build of
-# it, and the rivals; pyvoy has its own inside. Prints that folder; all else goes to standard error.
+# environment.sh PYTHON [plain]: makes build/bench/<interpreter>, an environment with Narthex's wheel as it is published, or a plain
+# release build of it, and the rivals; pyvoy has its own inside. Prints that folder; all else goes to standard error.
+#
+# narthex-wheel in it says which wheel it has: a plain one too where the tools that a profile needs cannot be had.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 exec 3>&1 >&2
@@ -13,18 +15,21 @@ venv=build/bench/$name
 pip() { "$1/bin/python" -m pip install -q --disable-pip-version-check "${@:2}"; }
 
 rivals=$venv/.rivals
-if [ ! -e "$rivals" ] || [ -n "$(find bench/requirements.txt bench/requirements-pyvoy.txt requirements/build.txt -newer "$rivals")" ]; then
+named=(bench/requirements.txt bench/requirements-pyvoy.txt requirements/build.txt requirements/test.txt)
+if [ ! -e "$rivals" ] || [ -n "$(find "${named[@]}" -newer "$rivals")" ]; then
   echo "Installing the rivals into $venv"
   "$python" -m venv "$venv"
-  pip "$venv" -r requirements/build.txt -r bench/requirements.txt
+  pip "$venv" -r requirements/build.txt -r requirements/test.txt -r bench/requirements.txt
   "$python" -m venv "$venv/pyvoy"
   pip "$venv/pyvoy" -r bench/requirements-pyvoy.txt
   touch "$rivals"
 fi
 
+if [ "$kind" != plain ] && ! "$python" scripts/wheel.py --tools; then kind=plain; fi
 wheel=$venv/wheels/$kind
 built=$wheel/.built
-sources=(Cargo.toml Cargo.lock pyproject.toml crates python)
+sources=(Cargo.toml Cargo.lock rust-toolchain.toml pyproject.toml crates python)
+if [ "$kind" != plain ]; then sources+=(scripts/wheel.py bench/training.py); fi
 if [ ! -e "$built" ] || [ -n "$(find "${sources[@]}" -type f -newer "$built" -not -path '*/__pycache__/*' -not -path '*/tests/*' -print -quit)" ]; then
   echo "Building Narthex for $name, $kind"
   started=$(mktemp)
@@ -36,5 +41,5 @@ if [ ! -e "$built" ] || [ -n "$(find "${sources[@]}" -type f -newer "$built" -no
 fi
 
 pip "$venv" --force-reinstall --no-deps "$wheel"/narthex-*.whl
-cp "$wheel/kind" "$venv/narthex-wheel"
+echo "$kind" > "$venv/narthex-wheel"
 echo "$venv" >&3

@@ -3,6 +3,8 @@
 import shutil
 import subprocess
 
+TIMEOUT = 300
+
 
 class CannotInstallError(Exception):
     """A part is not to be had on this machine."""
@@ -25,6 +27,9 @@ def component(toolchain: str, name: str) -> None:
 
 def _run_quietly(command: list[str]) -> str | None:
     """The last line of what a command that failed says."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+    except subprocess.TimeoutExpired:
+        return f"{' '.join(command)} took more than {TIMEOUT} s"
     lines = [line for line in done.stderr.splitlines() if line.strip()]
     return None if done.returncode == 0 else (lines or ["no reason given"])[-1]

@@ -73,7 +73,7 @@ def main(results: Path) -> int:
         print(f"---- {name}", flush=True)
         try:
             tool(root / name)
-        except (CannotInstallError, subprocess.TimeoutExpired) as reason:
+        except CannotInstallError as reason:
             left_out.append(f"test sanitize::{name} ... ignored, {reason}")
             print(f"not run: {reason}")
         except subprocess.CalledProcessError as error:
