@@ -25,6 +25,8 @@ RUST_ENV = PYO3_PYTHON="$(abspath $(BIN))/python" \
 	print("LD_LIBRARY_PATH=" + sysconfig.get_config_var("LIBDIR")); \
 	print("PYTHONPATH=" + sysconfig.get_path("purelib"))')
 
+# Which wheel .venv has: CI's is built without link-time optimisation.
+WHEEL := $(VENV)/.wheel$(addprefix -lto-,$(CARGO_PROFILE_RELEASE_LTO))
 WHEEL_SOURCES := Cargo.toml Cargo.lock pyproject.toml \
 	$(shell find crates python -type f -not -path '*/__pycache__/*' -not -path '*/tests/*' -not -name '*.so')
 # Most of a test is waiting, so there are half as many again as processors. The tests of a file stay together, since they share servers.
@@ -39,7 +41,7 @@ help: ## List the targets
 # ---- building
 
 .PHONY: build
-build: $(VENV)/.wheel $(BINDINGS) ## Make .venv with the wheel, in release mode, and what the demo needs
+build: $(WHEEL) $(BINDINGS) ## Make .venv with the wheel, in release mode, and what the demo needs
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed: make PYTHON=python3.13" if sys.version_info < (3, 11) else 0)'
@@ -55,18 +57,19 @@ SWAGGER_UI := python/narthex/openapi_page/swagger-ui/swagger-ui-bundle.js
 $(SWAGGER_UI): scripts/swagger_ui.py | $(BIN)/python
 	@$(BIN)/python scripts/swagger_ui.py
 
-$(VENV)/.wheel: $(VENV)/.build $(WHEEL_SOURCES) $(SWAGGER_UI)
+$(WHEEL): $(VENV)/.build $(WHEEL_SOURCES) $(SWAGGER_UI)
 	rm -rf dist
 	$(BIN)/maturin build --release --locked --interpreter $(BIN)/python --out dist
 	$(PIP) "$$(ls dist/narthex-*.whl)[grpc]"
 	$(PIP) --force-reinstall --no-deps dist/narthex-*.whl
+	@rm -f $(VENV)/.wheel*
 	@touch $@
 
 .PHONY: wheel
-wheel: $(SWAGGER_UI) ## Build the wheel as it is published, optimised by a profile of its own load, into build/wheels; about ten minutes
+wheel: $(SWAGGER_UI) ## Build the wheel as it is published, optimised by a profile of its own load, into build/wheels; a quarter of an hour
+	@"$(PYTHON)" scripts/wheel.py --tools
 	@bench/load_generators.sh
 	@made=$$(bench/environment.sh "$(PYTHON)"); \
-	grep -qx profile-guided "$$made/narthex-wheel"; \
 	rm -rf build/wheels; mkdir -p build/wheels; cp -v "$$made"/wheels/profile-guided/*.whl build/wheels/
 
 .PHONY: protos

@@ -36,6 +36,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     signal.signal(signal.SIGINT, signal.default_int_handler)
     machine.cores()
+    machine.wheel()
     if (load := machine.busy()) > machine.QUIET_LOAD:
         print(f"The load average is {load:.2f}: something else runs here; do not trust the figures.", file=sys.stderr)
     refused = False

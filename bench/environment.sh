@@ -28,9 +28,10 @@ fi
 if [ "$kind" != plain ] && ! "$python" scripts/wheel.py --tools; then kind=plain; fi
 wheel=$venv/wheels/$kind
 built=$wheel/.built
+# The load but for its list is not among them: what is hot changes little with it.
 sources=(Cargo.toml Cargo.lock rust-toolchain.toml pyproject.toml crates python)
 if [ "$kind" != plain ]; then sources+=(scripts/wheel.py bench/training.py); fi
-if [ ! -e "$built" ] || [ -n "$(find "${sources[@]}" -type f -newer "$built" -not -path '*/__pycache__/*' -not -path '*/tests/*' -print -quit)" ]; then
+if [ ! -e "$built" ] || [ -n "$(find "${sources[@]}" -type f -newer "$built" -not -path '*/__pycache__/*' -not -path '*/tests/*' -not -name '*.so' -print -quit)" ]; then
   echo "Building Narthex for $name, $kind"
   started=$(mktemp)
   if [ "$kind" = plain ]; then how=(--plain); else how=(); fi

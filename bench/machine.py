@@ -56,7 +56,10 @@ def machine() -> dict[str, Any]:
 
 def wheel() -> str:
     """How this environment's Narthex was built: ``profile-guided``, as it is published, or ``plain``."""
-    return (Path(sys.prefix) / "narthex-wheel").read_text().strip()
+    said = Path(sys.prefix) / "narthex-wheel"
+    if not said.exists():
+        raise SystemExit(f"{sys.prefix} is not an environment of the benchmark: run it by `make bench`")
+    return said.read_text().strip()
 
 
 def versions(packages: set[str]) -> dict[str, str]:

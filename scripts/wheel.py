@@ -31,10 +31,11 @@ def toolchain() -> str:
 def profdata() -> Path:
     """LLVM's tool that merges profiles, of the LLVM that rustc has."""
     component(toolchain(), "llvm-tools")
-    asked = subprocess.run(["rustc", "--print", "target-libdir"], cwd=ROOT, capture_output=True, text=True, check=True)
+    asked = subprocess.run(["rustc", "--print", "target-libdir"], cwd=ROOT, capture_output=True, text=True, check=False)
     tool = Path(asked.stdout.strip()).parent / "bin" / "llvm-profdata"
-    if not tool.exists():
-        raise CannotInstallError(f"{tool} is missing: the rustc of the path is none of rustup's")
+    if asked.returncode != 0 or not tool.exists():
+        said = asked.stderr.strip() or f"{tool} is missing"
+        raise CannotInstallError(f"the rustc of the path is not that of the {toolchain()} toolchain: {said}")
     return tool
 
 

@@ -235,7 +235,7 @@ def grpc_web(exchange: Exchange) -> bool:
     if count:
         expect("trailers", trailers, (0x80, b"grpc-status: 0\r\n"))
     else:
-        expect("status", dict(response.headers)["grpc-status"], "0")
+        expect("status", dict(response.headers).get("grpc-status"), "0")
     return True
 
 
@@ -248,6 +248,7 @@ def frames(body: bytes) -> list[tuple[int, bytes]]:
     """What was framed so: flags and messages."""
     found = []
     while body:
+        expect("an envelope", len(body) >= 5, True)
         flag, length = struct.unpack(">BI", body[:5])
         found.append((flag, body[5 : 5 + length]))
         expect("length of a message", len(found[-1][1]), length)
@@ -282,7 +283,7 @@ def grpc_items(exchange: Exchange) -> bool:
     answers, metadata = calls(exchange, f"/load.v1.Load/{method}", request.SerializeToString())
     replies = [load_pb2.EchoReply(text=text, number=number) for number in range(count)]
     expect("items", answers, [reply.SerializeToString() for reply in replies])
-    expect("status", metadata["grpc-status"], "3" if fail else "0")
+    expect("status", metadata.get("grpc-status"), "3" if fail else "0")
     return True
 
 
@@ -290,13 +291,13 @@ def grpc_talk(exchange: Exchange) -> bool:
     """Streams both ways; small enough to be on their way as a whole."""
     from load.v1 import load_pb2
 
-    fields = [{"text": "x" * exchange.random.randrange(1_500), "number": exchange.number()} for _ in range(20)]
-    fields = fields[: exchange.random.randrange(1, 21)]
+    count = exchange.random.randrange(1, 21)
+    fields = [{"text": "x" * exchange.random.randrange(1_500), "number": exchange.number()} for _ in range(count)]
     method = exchange.random.choice(["Talk", "TalkSync"])
     requests = [load_pb2.EchoRequest(**field).SerializeToString() for field in fields]
     answers, metadata = calls(exchange, f"/load.v1.Load/{method}", *requests)
     expect("answers", answers, [load_pb2.EchoReply(**field).SerializeToString() for field in fields])
-    expect("status", metadata["grpc-status"], "0")
+    expect("status", metadata.get("grpc-status"), "0")
     return True
 
 
@@ -309,7 +310,7 @@ def grpc_sum(exchange: Exchange) -> bool:
     requests = [load_pb2.EchoRequest(number=number).SerializeToString() for number in numbers]
     answers, metadata = calls(exchange, f"/load.v1.Load/{method}", *requests)
     expect("answer", answers, [load_pb2.EchoReply(number=sum(numbers)).SerializeToString()])
-    expect("status", metadata["grpc-status"], "0")
+    expect("status", metadata.get("grpc-status"), "0")
     return True
 
 
@@ -324,9 +325,9 @@ def grpc_call(exchange: Exchange) -> bool:
     method = exchange.random.choice(["Echo", "EchoSync"])
     message, metadata = call(exchange, f"/load.v1.Load/{method}", request.SerializeToString())
     if fail:
-        expect("refusal", [metadata["grpc-status"], metadata["grpc-message"]], ["3", f"refused {number}"])
+        expect("refusal", [metadata.get("grpc-status"), metadata.get("grpc-message")], ["3", f"refused {number}"])
     else:
-        expect("status", metadata["grpc-status"], "0")
+        expect("status", metadata.get("grpc-status"), "0")
         expect("answer", message, load_pb2.EchoReply(text=text, number=number).SerializeToString())
     return True
 
@@ -341,7 +342,7 @@ def http_over_grpc(exchange: Exchange) -> bool:
     exchange.request("/narthex.asgi.v1.AsgiService/Handler", "POST", [*GRPC, *original], envelope(message))
     response = exchange.response()
     metadata = dict(response.headers) | dict(response.trailers)
-    expect("status", (metadata["grpc-status"], metadata["x-http-code"]), ("0", "200"))
+    expect("status", (metadata.get("grpc-status"), metadata.get("x-http-code")), ("0", "200"))
     answer = httpbody_pb2.HttpBody.FromString(response.body[5:])
     expect("checksum", answer.data, b"%d %d" % (len(body), zlib.crc32(body)))
     return True
@@ -350,7 +351,7 @@ def http_over_grpc(exchange: Exchange) -> bool:
 def health(exchange: Exchange) -> bool:
     """A health check."""
     message, metadata = call(exchange, "/grpc.health.v1.Health/Check", b"")
-    expect("health", (message, metadata["grpc-status"]), (b"\x08\x01", "0"))
+    expect("health", (message, metadata.get("grpc-status")), (b"\x08\x01", "0"))
     return True
 
 
@@ -368,7 +369,7 @@ def reflection(exchange: Exchange) -> bool:
     """Which services there are."""
     # ServerReflectionRequest.list_services = "".
     message, metadata = call(exchange, "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", b"\x3a\x00")
-    expect("status", metadata["grpc-status"], "0")
+    expect("status", metadata.get("grpc-status"), "0")
     if b"load.v1.Load" not in message:
         raise Failed(f"reflection does not know load.v1.Load: {message!r}")
     return True

@@ -2,7 +2,6 @@
 
 import asyncio
 import ctypes
-import os
 import sys
 import time
 from pathlib import Path
@@ -61,11 +60,9 @@ while not path.exists():
 
 
 def hold(path):
-    """C code that keeps the interpreter to itself, until there is something in the pipe."""
-    pipe = os.open(path, os.O_RDWR)
-    path.with_suffix(".busy").touch()
-    assert ctypes.PyDLL(None).read(pipe, ctypes.create_string_buffer(1), 1) == 1
-    os.close(pipe)
+    """C code that keeps the interpreter to itself, and says so, until there is something in the pipe."""
+    command = f"touch {path.with_suffix('.busy')}; read -r _ < {path}; true"
+    assert ctypes.PyDLL(None).system(command.encode()) == 0
 
 
 @route

@@ -76,6 +76,12 @@ def ThreadSync(request, context):
 
 
 @method
+async def Debug(request, context):
+    """Whether the event loop is in its debug mode."""
+    return str(asyncio.get_running_loop().get_debug()).encode()
+
+
+@method
 async def Text(request, context):
     return request.decode()
 

@@ -352,7 +352,7 @@ def test_what_finds_no_room_to_wait_for_a_thread_is_a_503(serve, dial, name):
         assert busy.head().status == 200
         refused, answered = asyncio.run(ask(f"{server.url}/nothing", busy.close))
         assert (refused, answered) == ([503] * more, [200] * room)
-        assert "all threads are busy" in server.stderr()
+        server.wait_for("all threads are busy")
 
 
 def test_calls_wait_beside_each_other(server, dial, version):

@@ -7,6 +7,10 @@ import grpc
 import pytest
 
 
+def test_the_mode_of_the_event_loop(client, debug):
+    assert client("Debug") == str(debug).encode()
+
+
 def test_the_handlers_bytes_come_back(client, kind):
     assert client(f"Echo{kind}", b"\x00\xffx") == b"\x00\xffx"
     assert client(f"Echo{kind}", b"") == b""

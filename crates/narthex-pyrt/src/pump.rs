@@ -56,7 +56,7 @@ impl Runtime {
         if nested {
             self.watch_anew(py);
         }
-        let step = u64::from(!nested);
+        let step = if nested { 2 } else { 1 };
         self.epoch.fetch_add(step, Ordering::SeqCst);
         let attending = self.reactor.attend();
         self.inbox.attend(caller);

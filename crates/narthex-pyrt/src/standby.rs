@@ -103,7 +103,11 @@ fn watch(runtime: &Runtime) {
             continue;
         }
         if let Some(mut driver) = runtime.reactor.try_driver() {
-            driver.run_until_asked(|| signals.is_stopping());
+            // A pump that has started meanwhile believes that somebody looks after it, whom this would be asleep in the reactor. One
+            // that starts from here on has to ask for the right to drive.
+            if runtime.epoch.load(Ordering::SeqCst) == epoch {
+                driver.run_until_asked(|| signals.is_stopping());
+            }
         }
     }
 }

@@ -52,7 +52,7 @@ impl Inbox {
         self.ringing(|protocol| protocol.push(item));
     }
 
-    /// The pump starts: from here to [`leave`](Self::leave) nobody rings.
+    /// The pump starts: nobody rings until it [leaves](Self::leave) or is [neglected](Self::neglected).
     pub(crate) fn attend(&self, caller: Caller) {
         let mut protocol = self.protocol.lock();
         let silenced = protocol.attend(caller);

@@ -201,6 +201,9 @@ fn a_panic_ends_its_task_alone() {
 #[cfg_attr(miri, ignore = "what is run is run in a_panic_ends_its_task_alone; the subscriber is others'")]
 fn a_panic_is_logged_as_a_bug() {
     let outer = Outer::new();
+    // tracing keeps for each place that logs whether anybody listens, from when it is first come by, in whatever thread.
+    outer.reactor.spawn(async { panic!("before anybody listens") }).detach();
+    assert_eq!(outer.turn(), Turn::Idle);
     let log = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&log);
     let subscriber = tracing_subscriber::fmt().with_ansi(false).without_time();

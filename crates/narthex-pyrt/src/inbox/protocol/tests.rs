@@ -43,6 +43,18 @@ enum Blocked {
     Reactor,
 }
 
+/// The standby, from one look at the pump to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Standby {
+    Waiting,
+    /// It has found that the pump had not moved; whether the pump has moved since.
+    Looked {
+        moved: bool,
+    },
+    /// It has the right to drive the reactor, and sleeps there until the pump asks for it.
+    Driving,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct World {
     protocol: Protocol<Entry>,
@@ -53,6 +65,9 @@ struct World {
     reactor: usize,
     stack: Vec<Step>,
     blocked: Blocked,
+    standby: Standby,
+    /// How often the reactor's descriptor may wake the standby while the pump is away.
+    work: usize,
 }
 
 impl World {
@@ -65,6 +80,8 @@ impl World {
             reactor: 1,
             stack: vec![Step::Asleep],
             blocked: Blocked::Nothing,
+            standby: Standby::Waiting,
+            work: 1,
         }
     }
 
@@ -76,17 +93,53 @@ impl World {
 
     /// Every world that one step of anybody leads to.
     fn after(&self) -> Vec<Self> {
-        let mut worlds = self.after_pushes();
-        // The standby may be slow to look; it looks at a pump that does not move, and not at a loop that sleeps.
-        if self.stack.len() > 1 {
-            let mut neglected = self.clone();
-            let bells = neglected.protocol.neglected();
-            neglected.ring(bells);
-            worlds.push(neglected);
+        [self.after_pushes(), self.after_the_loop(), self.after_the_standby()].concat()
+    }
+
+    /// A tick may be over at any time. While the pump is away it is the reactor's descriptor that the standby waits for.
+    fn after_the_standby(&self) -> Vec<Self> {
+        let mut world = self.clone();
+        match self.standby {
+            Standby::Waiting => {
+                if self.stack.len() == 1 {
+                    let Some(work) = self.work.checked_sub(1) else { return Vec::new() };
+                    world.work = work;
+                }
+                let bells = world.protocol.neglected();
+                world.ring(bells);
+                world.standby = Standby::Looked { moved: false };
+                vec![world]
+            }
+            Standby::Looked { moved } => {
+                let mut driving = world.clone();
+                driving.standby = Standby::Driving;
+                world.standby = Standby::Waiting;
+                if moved { vec![world] } else { vec![world, driving] }
+            }
+            Standby::Driving => Vec::new(),
         }
-        worlds.extend(self.after_the_loop());
-        worlds.retain(|world| world != self);
-        worlds
+    }
+
+    /// The pump has started, passed or left. To pass it needs the right to drive.
+    fn moved(&mut self, passed: bool) {
+        match &mut self.standby {
+            Standby::Looked { moved } => *moved = true,
+            Standby::Driving if passed => self.standby = Standby::Waiting,
+            _ => {}
+        }
+    }
+
+    /// Whether nothing moves any more, but for a standby that looks in vain.
+    fn is_at_rest(&self) -> bool {
+        let mut seen = HashSet::from([self.clone()]);
+        let mut left = vec![self.clone()];
+        while let Some(world) = left.pop() {
+            if !world.after_pushes().is_empty() || !world.after_the_loop().is_empty() {
+                return false;
+            }
+            left.extend(world.after_the_standby().into_iter().filter(|next| seen.insert(next.clone())));
+        }
+        true
     }
 
     fn after_pushes(&self) -> Vec<Self> {
@@ -105,18 +158,21 @@ impl World {
         match top {
             Step::Asleep => self.after_sleep(),
             Step::Attend { caller } => vec![self.on_top(Step::Look, |world| {
+                world.moved(false);
                 for (readable, silenced) in world.readable.iter_mut().zip(world.protocol.attend(caller)) {
                     *readable &= !silenced;
                 }
             })],
             Step::Look => {
                 let left = self.protocol.len();
-                vec![self.on_top(if left == 0 { Step::Leave } else { Step::Run { left } }, |_| ())]
+                let next = if left == 0 { Step::Leave } else { Step::Run { left } };
+                vec![self.on_top(next, |world| world.moved(true))]
             }
             Step::Run { left: 0 } => vec![self.on_top(Step::Look, |_| ()), self.on_top(Step::Leave, |_| ())],
             Step::Run { left } => vec![self.on_top(Step::Run { left: left - 1 }, Self::run_one)],
             Step::Leave => {
                 let mut world = self.clone();
+                world.moved(false);
                 let bells = world.protocol.leave();
                 world.ring(bells);
                 world.stack.pop();
@@ -188,7 +244,7 @@ fn no_order_of_steps_leaves_an_entry_behind() {
     let mut left = vec![World::new()];
     while let Some(world) = left.pop() {
         let next = world.after();
-        if next.is_empty() {
+        if world.is_at_rest() {
             assert_eq!(
                 (world.ran, world.stack.len()),
                 (PUSHED.len(), 1),

@@ -82,7 +82,8 @@ impl<T> Protocol<T> {
         let wanted = match (self.pump, self.caller) {
             (Pump::Attending, _) => [false; 2],
             (Pump::Stuck, Caller::Other) => [false, true],
-            // The inner bell rang for a pump that came back after all, and has called this one.
+            // After a pump inside the pump all callbacks are new, and any can be entered. The outermost one is called by the inner
+            // bell only if that rang for a pump that came back after all.
             (Pump::Away, _) | (Pump::Stuck, Caller::InnerBell) => [true, false],
         };
         let wanted = wanted.map(|bell| bell && !self.items.is_empty());
