@@ -25,8 +25,6 @@ RUST_ENV = PYO3_PYTHON="$(abspath $(BIN))/python" \
 	print("LD_LIBRARY_PATH=" + sysconfig.get_config_var("LIBDIR")); \
 	print("PYTHONPATH=" + sysconfig.get_path("purelib"))')
 
-# Which wheel .venv has: CI's is built without link-time optimisation.
-WHEEL := $(VENV)/.wheel$(addprefix -lto-,$(CARGO_PROFILE_RELEASE_LTO))
 WHEEL_SOURCES := Cargo.toml Cargo.lock pyproject.toml \
 	$(shell find crates python -type f -not -path '*/__pycache__/*' -not -path '*/tests/*' -not -name '*.so')
 # Most of a test is waiting, so there are half as many again as processors. The tests of a file stay together, since they share servers.
@@ -41,7 +39,7 @@ help: ## List the targets
 # ---- building
 
 .PHONY: build
-build: $(WHEEL) $(BINDINGS) ## Make .venv with the wheel, in release mode, and what the demo needs
+build: $(VENV)/.wheel $(BINDINGS) ## Make .venv with the wheel, in release mode, and what the demo needs
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed: make PYTHON=python3.13" if sys.version_info < (3, 11) else 0)'
@@ -57,12 +55,11 @@ SWAGGER_UI := python/narthex/openapi_page/swagger-ui/swagger-ui-bundle.js
 $(SWAGGER_UI): scripts/swagger_ui.py | $(BIN)/python
 	@$(BIN)/python scripts/swagger_ui.py
 
-$(WHEEL): $(VENV)/.build $(WHEEL_SOURCES) $(SWAGGER_UI)
+$(VENV)/.wheel: $(VENV)/.build $(WHEEL_SOURCES) $(SWAGGER_UI)
 	rm -rf dist
 	$(BIN)/maturin build --release --locked --interpreter $(BIN)/python --out dist
 	$(PIP) "$$(ls dist/narthex-*.whl)[grpc]"
 	$(PIP) --force-reinstall --no-deps dist/narthex-*.whl
-	@rm -f $(VENV)/.wheel*
 	@touch $@
 
 .PHONY: wheel
@@ -70,7 +67,7 @@ wheel: $(SWAGGER_UI) ## Build the wheel as it is published, optimised by a profi
 	@"$(PYTHON)" scripts/wheel.py --tools
 	@bench/load_generators.sh
 	@made=$$(bench/environment.sh "$(PYTHON)"); \
-	rm -rf build/wheels; mkdir -p build/wheels; cp -v "$$made"/wheels/profile-guided/*.whl build/wheels/
+	mkdir -p build/wheels; cp -v "$$made"/wheels/profile-guided/*.whl build/wheels/
 
 .PHONY: protos
 protos: $(BINDINGS) ## Compile the demo's protos into its app
