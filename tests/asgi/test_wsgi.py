@@ -1,11 +1,8 @@
 """WSGI applications (PEP 3333): what they are given, and what becomes of what they answer."""
 
 import ast
-import asyncio
-import contextlib
 from pathlib import Path
 
-import httpx
 import pytest
 
 APP = Path(__file__).parents[1] / "apps" / "wsgi_kitchen.py"
@@ -332,27 +329,33 @@ def test_as_many_threads_as_are_asked_for(serve, dial, version):
 
 
 def test_what_finds_no_room_to_wait_for_a_thread_is_a_503(serve, dial, name):
-    room, more = 1024, 8
-    # A client of httpx's has one connection, and fewer requests at a time on it than a server has streams.
-    clients = [httpx.AsyncClient(http1=False, http2=True, trust_env=False, timeout=60) for _ in range(12)]
-
-    async def ask(url, free):
-        async with contextlib.AsyncExitStack() as stack:
-            for client in clients:
-                await stack.enter_async_context(client)
-            requests = [asyncio.create_task(clients[i % len(clients)].get(url)) for i in range(room + more)]
-            answers = asyncio.as_completed(requests)
-            refused = [(await next(answers)).status_code for _ in range(more)]
-            free()
-            return refused, [(await answer).status_code for answer in answers]
-
     with serve("wsgi_kitchen:app", "--threads", "1", "--no-access-log") as server:
         busy = dial(server, receive_buffer=4096)
         busy.request(f"/endless?name={name}")
         assert busy.head().status == 200
-        refused, answered = asyncio.run(ask(f"{server.url}/nothing", busy.close))
-        assert (refused, answered) == ([503] * more, [200] * room)
+        waiting = [dial(server, "2") for _ in range(16)]
+        for connection in waiting:
+            for _ in range(1024 // len(waiting)):
+                connection.request("/nothing")
+            # What comes after its answer comes after the requests.
+            connection.h2.ping(b"12345678")
+            connection.flush()
+            while b"12345678" not in (answer := connection.socket.recv(65536)):
+                connection.h2.receive_data(answer)
+            connection.h2.receive_data(answer)
+        late = dial(server, "2")
+        for _ in range(8):
+            late.request("/nothing")
+            assert late.response().status == 503
         server.wait_for("all threads are busy")
+        busy.close()
+        for connection in waiting:
+            streams = range(1, connection.stream + 1, 2)
+            assert [connection.response(stream=stream).status for stream in streams] == [200] * len(streams)
+            connection.close()
+        late.request("/nothing")
+        assert late.response().status == 200
+        late.close()
 
 
 def test_calls_wait_beside_each_other(server, dial, version):
