@@ -37,7 +37,6 @@ if [ ! -e "$built" ] || [ -n "$(find "${sources[@]}" -type f -newer "$built" -no
   if [ "$kind" = plain ]; then how=(--plain); else how=(); fi
   "$python" scripts/wheel.py "${how[@]}" "$venv" "$wheel"
   # As old as the beginning: what was changed meanwhile is built the next time.
-  mkdir -p "$wheel"
   mv "$started" "$built"
 fi
 
