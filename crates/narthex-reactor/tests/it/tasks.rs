@@ -1,7 +1,6 @@
 //! Tasks, wakes from every side, the budget, panics, and the end.
 
 use std::future::{pending, poll_fn};
-use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
@@ -164,20 +163,6 @@ fn what_is_woken_meanwhile_comes_after_what_a_budget_left() {
     assert_eq!(*seen.lock().unwrap(), (0..8).collect::<Vec<_>>());
 }
 
-/// Where a log is written to.
-struct Sink(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[test]
 fn a_panic_ends_its_task_alone() {
     let outer = Outer::new();
@@ -195,26 +180,6 @@ fn a_panic_ends_its_task_alone() {
     assert!(dropped.load(Ordering::SeqCst), "its future is dropped");
     assert_eq!(outer.block_on(async { 4 }), 4);
     outer.settle();
-}
-
-#[test]
-#[cfg_attr(miri, ignore = "what is run is run in a_panic_ends_its_task_alone; the subscriber is others'")]
-fn a_panic_is_logged_as_a_bug() {
-    let outer = Outer::new();
-    // tracing keeps for each place that logs whether anybody listens, from when it is first come by, in whatever thread.
-    outer.reactor.spawn(async { panic!("before anybody listens") }).detach();
-    assert_eq!(outer.turn(), Turn::Idle);
-    let log = Arc::new(Mutex::new(Vec::new()));
-    let sink = Arc::clone(&log);
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).without_time();
-    let subscriber = subscriber.with_writer(move || Sink(Arc::clone(&sink)));
-    tracing::subscriber::with_default(subscriber.finish(), || {
-        outer.reactor.spawn(async { panic!("on purpose") }).detach();
-        assert_eq!(outer.turn(), Turn::Idle);
-    });
-    let log = String::from_utf8(log.lock().unwrap().clone()).unwrap();
-    let line = log.lines().find(|line| line.contains("bug: ")).unwrap_or_else(|| panic!("no bug in {log:?}"));
-    assert!(line.trim_start().starts_with("ERROR") && line.contains("on purpose"), "{line}");
 }
 
 #[test]
