@@ -11,6 +11,7 @@ import struct
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 
@@ -18,6 +19,7 @@ import h2.exceptions
 from wires import CutError, Http1, Http2
 
 from stress import flows
+from stress.endpoints import Endpoint
 from stress.failures import Failed
 from stress.stall import Cut, Line, Stall, Watch, watching
 
@@ -35,7 +37,8 @@ class Orders:
     """What a process of clients is to do."""
 
     pid: int
-    address: tuple[str, int]
+    # Each connection is to one of them.
+    endpoints: tuple[Endpoint, ...]
     seconds: float
     seed: str
 
@@ -96,7 +99,7 @@ class Load:
         while time.monotonic() < end and not self._over.is_set():
             until = min(end, time.monotonic() + WAVE)
             names = [f"{self._orders.seed} {wave} {n}" for n in range(self._random.choice(AT_ONCE))]
-            clients = [Client(self._orders.address, self._watch, random.Random(name)) for name in names]
+            clients = [Client(self._orders.endpoints, self._watch, random.Random(name)) for name in names]
             threads = [threading.Thread(target=self._client, args=(client, until), daemon=True) for client in clients]
             for thread in threads:
                 thread.start()
@@ -123,11 +126,12 @@ class Load:
 class Client:
     """One client, with at most one connection at a time."""
 
-    def __init__(self, address: tuple[str, int], watch: Watch, random: random.Random) -> None:
-        self._address = address
+    def __init__(self, endpoints: Sequence[Endpoint], watch: Watch, random: random.Random) -> None:
+        self._endpoints = endpoints
         self._watch = watch
         self._random = random
         self._wire: Http1 | Http2 | None = None
+        self._endpoint = endpoints[0]
         self.line: Line | None = None
         self.doing = ""
         self.flows: Counter[str] = Counter()
@@ -141,7 +145,8 @@ class Client:
             return
         wire = self._connected()
         flow = flows.choose(self._random, http2=isinstance(wire, Http2))
-        self.doing = f"{flow.__name__} over HTTP/{wire.version}" + (f", to be left ({departure.__name__})" if departure else "")
+        self.doing = f"{flow.__name__} over HTTP/{wire.version} and {self._endpoint}"
+        self.doing += f", to be left ({departure.__name__})" if departure else ""
         exchange = flows.Exchange(wire, self._random, self._doing)
         try:
             reusable = departure(flow, exchange) if departure else flow(exchange)
@@ -158,19 +163,25 @@ class Client:
 
     def _connected(self) -> Http1 | Http2:
         if self._wire is None:
-            self.line = Line(self._watch)
-            self.line.connect(self._address)
-            self.line.doing = "connected"
-            self._wire = self._random.choice([Http1, Http2])(self.line)
+            kind = self._random.choice([Http1, Http2])
+            self._wire = kind(self._connect(kind))
         return self._wire
+
+    def _connect(self, kind: type[Http1 | Http2]) -> Line:
+        self._endpoint = self._random.choice(self._endpoints)
+        # Kept before it is connected, so that it is closed whatever happens.
+        self.line = self._endpoint.line(self._watch, "h2" if kind is Http2 else "http/1.1")
+        self.line.doing = f"connecting by {self._endpoint}"
+        self.line.connect(self._endpoint.address)
+        self.line.doing = f"connected by {self._endpoint}"
+        return self.line
 
     def _only_connects(self) -> None:
         """Not even a request; for HTTP/2 a piece of the preface."""
         self._leave()
-        self.line = Line(self._watch)
-        self.line.connect(self._address)
+        line = self._connect(Http2)
         if self._random.random() < 0.5:
-            self.line.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[: self._random.randrange(1, 25)])
+            line.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[: self._random.randrange(1, 25)])
         self.left["connected only"] += 1
         self._leave()
 

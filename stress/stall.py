@@ -44,11 +44,12 @@ class Line(socket.socket):
         self.settimeout(PATIENCE)
         watch.lines[id(self)] = self
 
-    def connect(self, address: tuple[str, int]) -> None:
+    def connect(self, address: tuple[str, int] | str) -> None:
         """Connects; without a Nagle delay, which would look like the server's."""
         with self._waiting(select.POLLOUT):
             super().connect(address)
-        self.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self.family != socket.AF_UNIX:
+            self.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def recv(self, size: int, flags: int = 0) -> bytes:
         """Receives, cut where it is to be."""
@@ -89,6 +90,8 @@ class Line(socket.socket):
         """Where in the exchange it is."""
         wanted = {select.POLLIN: "waits to receive", select.POLLOUT: "waits to send"}.get(self.waits_for, "does not wait")
         text = f"{self.doing}: {wanted}; {self.sent} bytes sent and {self.received} received on this connection"
+        if self.family == socket.AF_UNIX:
+            return f"{text}; on a UNIX socket"
         with contextlib.suppress(OSError):
             local, peer = self.getsockname(), self.getpeername()
             text += f"; {local[0]}:{local[1]} to {peer[0]}:{peer[1]}; {process.queues(local, peer)}"

@@ -1,19 +1,26 @@
-"""A minute of mixed load: all flows at once, clients that leave at every point, many that read nothing or are not read."""
+"""A minute of mixed load: all flows at once, clients that leave at every point, many that read nothing or are not read.
+
+Then for shorter with the other loop, with TLS, and with a WSGI application; always by a UNIX socket, too.
+"""
 
 import multiprocessing
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
 from stress import clients
 from stress.balance import Balance
+from stress.endpoints import Endpoint, certificate, endpoints
 from stress.failures import Failed
 from stress.plan import Plan, Row
 from stress.server import Server
 
-# How long on which loop.
-SECONDS = {"uvloop": 60.0, "asyncio": 20.0}
+# The web application and the servicer.
+ASGI = ("web:app", "--grpc", "calls:register")
+WSGI = ("web_wsgi:app", "--grpc", "web_wsgi:register")
 WARM_UP = 0.3
 PROCESSES = 2
 # In a minute there are tens of thousands of exchanges: one object left behind in a few dozen of them is noticed, and less
@@ -25,26 +32,52 @@ MEMORY = 48 * 1024 * 1024
 PATIENCE = 120.0
 
 
+@dataclass(frozen=True)
+class Setting:
+    """A server, and how many seconds it is under load in a default run."""
+
+    name: str
+    seconds: float
+    loop: str
+    app: tuple[str, ...]
+    tls: bool
+
+
+SETTINGS = (
+    Setting("uvloop", 60.0, "uvloop", ASGI, tls=False),
+    Setting("asyncio and TLS", 15.0, "asyncio", ASGI, tls=True),
+    Setting("uvloop, TLS and WSGI", 15.0, "uvloop", WSGI, tls=True),
+)
+
+
 def run(plan: Plan) -> list[Row]:
-    """On both kinds of loop."""
-    return [_run(plan, loop, seconds * plan.scale) for loop, seconds in SECONDS.items()]
+    """In every setting."""
+    return [_run(plan, setting) for setting in SETTINGS]
 
 
-def _run(plan: Plan, loop: str, seconds: float) -> Row:
-    with Server(plan.protos, loop=loop) as server:
-        _load(server, seconds * WARM_UP, f"{plan.seed} {loop} first")
+def _run(plan: Plan, setting: Setting) -> Row:
+    seconds, seed = setting.seconds * plan.scale, f"{plan.seed} {setting.name}"
+    with tempfile.TemporaryDirectory(prefix="narthex-stress-") as folder, ExitStack() as stack:
+        arguments = ["--uds", f"{folder}/socket", "--http-over-grpc-from", "127.0.0.0/8,unix"]
+        authority = None
+        if setting.tls:
+            authority, server_certificate = stack.enter_context(certificate())
+            arguments += ["--tls-cert", server_certificate]
+        server = stack.enter_context(Server(plan.protos, *arguments, loop=setting.loop, app=setting.app))
+        where = endpoints(server.addresses, authority)
+        _load(server, where, seconds * WARM_UP, f"{seed} first")
         balance = Balance(server)
-        tally = _load(server, seconds, f"{plan.seed} {loop}")
+        tally = _load(server, where, seconds, seed)
         kept = balance.check(blocks=BLOCKS, memory=MEMORY)
         server.check_log(planned=("PlannedError",))
     said = f"{tally.flows.total():,} exchanges of {len(tally.flows)} kinds"
     said += f", {tally.left.total():,} left at {len(tally.left)} places"
-    return Row(loop, f"{said}, longest wait {tally.longest * 1000:.0f} ms ({tally.longest_doing})", kept)
+    return Row(setting.name, f"{said}, longest wait {tally.longest * 1000:.0f} ms ({tally.longest_doing})", kept)
 
 
-def _load(server: Server, seconds: float, seed: str) -> clients.Tally:
+def _load(server: Server, where: tuple[Endpoint, ...], seconds: float, seed: str) -> clients.Tally:
     whole = clients.Tally()
-    with processes(server, seconds, seed) as pipes:
+    with processes(server, where, seconds, seed) as pipes:
         for pipe in pipes:
             tally = _result(server, pipe, seconds)
             whole.add(tally)
@@ -66,7 +99,7 @@ def _result(server: Server, pipe: Connection, seconds: float) -> clients.Tally:
 
 
 @contextmanager
-def processes(server: Server, seconds: float, seed: str) -> Iterator[list[Connection]]:
+def processes(server: Server, where: tuple[Endpoint, ...], seconds: float, seed: str) -> Iterator[list[Connection]]:
     """The processes of clients, and what their tallies come through; all have ended after the block."""
     context: Any = multiprocessing.get_context("spawn")
     started: list[Any] = []
@@ -74,7 +107,7 @@ def processes(server: Server, seconds: float, seed: str) -> Iterator[list[Connec
     try:
         for number in range(PROCESSES):
             here, there = context.Pipe(duplex=False)
-            orders = clients.Orders(server.pid, server.address, seconds, f"{seed} {number}")
+            orders = clients.Orders(server.pid, where, seconds, f"{seed} {number}")
             process = context.Process(target=clients.main, args=(there, orders), daemon=True)
             process.start()
             there.close()

@@ -1,11 +1,13 @@
 //! Coroutines as tasks: how they end is told once, whatever the way.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 
 use narthex_pyrt::{Outcome, Role, RuntimeOptions};
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
-use crate::{Fixture, Run, resolve, with_runtime};
+use crate::{Fixture, Run, resolve, with_runtime, with_runtime_in, with_runtime_on};
 
 /// Runs `source`'s coroutine function `call` through the runtime from a job and says how it ended.
 fn outcome(fixture: &Fixture<'_>, source: &str, cancel: bool) -> String {
@@ -71,6 +73,61 @@ fn something_that_is_no_coroutine() {
     with_runtime(RuntimeOptions::default(), |fixture| {
         assert!(outcome(fixture, "def call(): return 5", false).starts_with("raised TypeError"));
     });
+}
+
+/// Whether a coroutine that waits for nothing has run to its end when `call` returns, which is an eager start.
+fn ends_at_once(fixture: &Fixture<'_>) -> bool {
+    let names = fixture.names();
+    fixture.py.run(c"async def call(): return 5", Some(&names), None).unwrap();
+    let call = names.get_item("call").unwrap().unwrap().unbind();
+    let future = fixture.future();
+    let (runtime, done) = (Arc::clone(&fixture.runtime), future.clone().unbind());
+    let (tell, told) = mpsc::channel();
+    fixture.runtime.push(Run(move |py: Python<'_>| {
+        let ended = Arc::new(AtomicBool::new(false));
+        let handle = runtime.call(Role::Request, &call.bind(py).call0().unwrap(), {
+            let (runtime, ended) = (Arc::clone(&runtime), Arc::clone(&ended));
+            move |_, _| {
+                ended.store(true, Ordering::SeqCst);
+                runtime.push(resolve(done));
+            }
+        });
+        let ended = ended.load(Ordering::SeqCst);
+        assert_eq!(handle.is_none(), ended, "there is a handle of what goes on, and of nothing else");
+        tell.send(ended).unwrap();
+    }));
+    fixture.wait(&future).unwrap();
+    told.try_recv().unwrap()
+}
+
+#[test]
+fn it_starts_at_once_where_the_interpreter_can() {
+    for module in ["asyncio", "uvloop"] {
+        with_runtime_on(module, RuntimeOptions::default(), |fixture| {
+            assert_eq!(ends_at_once(fixture), fixture.py.version_info() >= (3, 12), "on {module}");
+        });
+    }
+}
+
+#[test]
+fn a_task_factory_of_the_users_starts_it_in_its_own_way() {
+    Python::initialize();
+    narthex_pyrt::attach(|py| {
+        let event_loop = py.import("asyncio").unwrap().call_method0("new_event_loop").unwrap();
+        let names = PyDict::new(py);
+        let factory = c"import asyncio
+made = []
+def factory(loop, coroutine, **options):
+    made.append(coroutine.__name__)
+    return asyncio.Task(coroutine, loop=loop, **options)";
+        py.run(factory, Some(&names), None).unwrap();
+        let factory = names.get_item("factory").unwrap().unwrap();
+        event_loop.call_method1("set_task_factory", (factory,)).unwrap();
+        with_runtime_in(event_loop, RuntimeOptions::default(), |fixture| assert!(!ends_at_once(fixture)));
+        let made: Vec<String> = names.get_item("made").unwrap().unwrap().extract().unwrap();
+        assert_eq!(made.iter().filter(|name| *name == "call").count(), 1, "{made:?}");
+    })
+    .expect("the interpreter is up");
 }
 
 #[test]

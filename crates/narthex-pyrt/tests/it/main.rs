@@ -31,14 +31,24 @@ fn with_runtime_on(module: &str, options: RuntimeOptions, body: impl FnOnce(&Fix
     Python::initialize();
     narthex_pyrt::attach(|py| {
         let event_loop = py.import(module).unwrap().call_method0("new_event_loop").unwrap();
-        let runtime = Runtime::new(&event_loop, Reactor::new().unwrap(), options).unwrap();
-        runtime.start(py).unwrap();
-        let fixture = Fixture { py, event_loop, runtime };
-        body(&fixture);
-        fixture.runtime.stop(py);
-        fixture.event_loop.call_method0("close").unwrap();
+        with_runtime_in(event_loop, options, body);
     })
     .expect("the interpreter is up");
+}
+
+/// The same on a loop that is there, and is closed.
+fn with_runtime_in<'py>(
+    event_loop: Bound<'py, PyAny>,
+    options: RuntimeOptions,
+    body: impl FnOnce(&Fixture<'py>),
+) {
+    let py = event_loop.py();
+    let runtime = Runtime::new(&event_loop, Reactor::new().unwrap(), options).unwrap();
+    runtime.start(py).unwrap();
+    let fixture = Fixture { py, event_loop, runtime };
+    body(&fixture);
+    fixture.runtime.stop(py);
+    fixture.event_loop.call_method0("close").unwrap();
 }
 
 struct Fixture<'py> {
