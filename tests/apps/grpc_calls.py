@@ -135,7 +135,7 @@ async def BeginAndWait(request, context):
 async def Block(request, context):
     """Keeps the event loop from everything else."""
     EVENTS.note(request.decode())
-    time.sleep(1)
+    time.sleep(2)
     return b"blocked"
 
 

@@ -34,7 +34,7 @@ def test_in_every_phase(kitchen, dial, version, name, notes, leave, phase):
     left = time.monotonic()
     leave(connection)
     after = notes(kitchen, name, len(ready) + (2 if phase in ("head", "streaming") else 3))[len(ready) :]
-    assert time.monotonic() - left < 1.0
+    assert time.monotonic() - left < 5
     assert after[0] == "http.disconnect"
     for failure in after[1:]:
         assert "OSError" in failure

@@ -16,7 +16,7 @@ def small(serve):
 
 @pytest.fixture(scope="module")
 def hasty(serve):
-    timeouts = ("--header-timeout", "300ms", "--body-timeout", "300ms", "--keep-alive-timeout", "300ms")
+    timeouts = ("--header-timeout", "600ms", "--body-timeout", "600ms", "--keep-alive-timeout", "600ms")
     with serve("asgi_kitchen:app", *timeouts) as server:
         yield server
 
@@ -119,14 +119,15 @@ def test_a_body_that_stalls(hasty, dial, version, name, notes):
     assert notes(hasty, name, 3)[2] == "http.disconnect"
 
 
-def test_a_body_that_is_slow_but_steady(hasty, dial, version):
-    connection = dial(hasty, version)
-    connection.request("/sizes", "POST", end=False)
-    for _ in range(8):
-        connection.data(b"\x01" * 10)
-        pause(0.1)
-    connection.data(end=True)
-    assert json.loads(connection.response().body)[1] == 80
+def test_a_body_that_is_slow_but_steady(serve, dial, version):
+    with serve("asgi_kitchen:app", "--body-timeout", "2s") as server:
+        connection = dial(server, version)
+        connection.request("/sizes", "POST", end=False)
+        for _ in range(25):
+            connection.data(b"\x01" * 10)
+            pause(0.1)
+        connection.data(end=True)
+        assert json.loads(connection.response().body)[1] == 250
 
 
 def test_a_body_that_the_application_does_not_ask_for_is_not_slow(hasty, dial, version, name, notes, go):
@@ -134,7 +135,7 @@ def test_a_body_that_the_application_does_not_ask_for_is_not_slow(hasty, dial, v
     connection = dial(hasty, version)
     connection.request(f"/never-receives?name={name}", "POST", [("content-length", "100000")], b"x" * 70_000, end=False)
     notes(hasty, name)
-    pause(0.6)
+    pause(1.2)
     go(hasty, name)
     assert connection.response().body == b"done"
 
@@ -143,7 +144,7 @@ def test_a_slow_response_is_not_idleness(hasty, dial, version, name, notes, go):
     connection = dial(hasty, version)
     connection.request(f"/never-receives?name={name}")
     notes(hasty, name)
-    pause(0.6)
+    pause(1.2)
     go(hasty, name)
     assert connection.response().body == b"done"
 

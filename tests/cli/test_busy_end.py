@@ -2,11 +2,11 @@
 
 import signal
 import socket
-import threading
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from waiting import until
 
 
 @pytest.fixture
@@ -43,15 +43,6 @@ def get(tmp_path):
 
 def lines(path):
     return path.read_text().splitlines()
-
-
-def until(happened, timeout=20.0):
-    pause = threading.Event()
-    for _ in range(int(timeout / 0.01)):
-        if happened():
-            return
-        pause.wait(0.01)
-    raise AssertionError("it did not happen in time")
 
 
 def healthy(server):

@@ -11,6 +11,7 @@ import pytest
 from narthex._native import Server
 from narthex.config import Config
 from narthex.server import loop_factory
+from waiting import until
 
 
 @pytest.fixture(params=["uvloop", "asyncio"])
@@ -23,7 +24,8 @@ def threads_are_gone():
     """Whatever a server starts is gone once it is closed."""
     before = standbys()
     yield
-    assert standbys() == before
+    # The kernel shows a thread for a moment after it was joined.
+    until(lambda: standbys() <= before, "there are more standbys than before")
 
 
 def standbys():

@@ -5,10 +5,10 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 
 import grpc
 import pytest
+from waiting import until
 
 
 @pytest.fixture
@@ -178,12 +178,3 @@ def appears(path):
 
 def contains(path, text):
     until(lambda: text in path.read_text())
-
-
-def until(happened, timeout=10.0):
-    pause = threading.Event()
-    for _ in range(int(timeout / 0.01)):
-        if happened():
-            return
-        pause.wait(0.01)
-    raise AssertionError("it did not happen in time")

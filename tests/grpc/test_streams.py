@@ -190,7 +190,7 @@ def then_nothing(first):
 def test_a_deadline_wakes_who_waits_for_requests(streams, kind, request):
     name = request.node.name
     method = streams.channel.stream_stream(f"/test.Streams/Hang{kind}")
-    call = method(then_nothing(name.encode()), timeout=1)
+    call = method(then_nothing(name.encode()), timeout=2)
     assert next(call) == b"waits"
     with pytest.raises(grpc.RpcError):
         next(call)

@@ -79,7 +79,7 @@ async def test_a_client_that_cancels_cancels_the_handler(aio_serving, kind):
 async def test_a_deadline_cancels_the_handler(aio_serving, kind):
     waiting = Waiting()
     async with aio_serving(handler_of(waiting, kind)) as served:
-        call = begin(served, kind, timeout=0.3)
+        call = begin(served, kind, timeout=1)
         await waiting.waits.wait()
         raised, _, _ = await waiting.ended
         assert raised is asyncio.CancelledError

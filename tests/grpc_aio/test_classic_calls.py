@@ -351,7 +351,7 @@ def test_a_handler_sees_that_its_client_left(serving, how):
         return b""
 
     with serving(unary(handler)) as served:
-        call = served.channel.unary_unary(METHOD).future(b"", timeout=0.3 if how == "deadline" else PATIENCE)
+        call = served.channel.unary_unary(METHOD).future(b"", timeout=1 if how == "deadline" else PATIENCE)
         assert waits.wait(PATIENCE)
         if how == "cancel":
             call.cancel()

@@ -198,7 +198,7 @@ async def test_cancelled_error_of_the_handlers_own(aio_serving):
         raise asyncio.CancelledError
 
     async with aio_serving(unary(handler)) as served:
-        assert (await failed(served.unary_unary(timeout=0.5))).code() is StatusCode.CANCELLED
+        assert (await failed(served.unary_unary(timeout=2))).code() is StatusCode.CANCELLED
 
 
 # ---- messages that are none

@@ -2,13 +2,13 @@
 
 import contextlib
 import socket
-import time
 from pathlib import Path
 
 import grpc
 import pytest
 from google.protobuf import descriptor_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from waiting import until
 
 PATIENCE = 20.0
 PROTOS = Path(__file__).parent.parent / "proto"
@@ -19,14 +19,6 @@ def free_port():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return taken.getsockname()[1]
-
-
-def until(done, what):
-    """Asks again and again: what happens elsewhere tells nobody here."""
-    deadline = time.monotonic() + PATIENCE
-    while not done():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
 
 
 def test_an_upstream_that_comes_later(serve, start_upstream, free_port, stub, web_pb2):

@@ -139,7 +139,9 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let short = Duration::from_millis(200);
-        let waiting = std::iter::from_fn(|| TcpStream::connect_timeout(&address, short).ok());
+        // Twice in vain: once may be this machine, that has other work.
+        let connect = || (0..2).find_map(|_| TcpStream::connect_timeout(&address, short).ok());
+        let waiting = std::iter::from_fn(connect);
         let waiting = waiting.take(100_000).collect();
         (listener, waiting)
     }
@@ -169,7 +171,7 @@ mod tests {
         let addresses = vec![gone; MAX_ADDRESSES - 1].into_iter().chain([good.local_addr().unwrap()]);
         let begin = Instant::now();
         connect(addresses.collect()).unwrap();
-        assert!(begin.elapsed() < PAUSE * 4, "nothing is waited for");
+        assert!(begin.elapsed() < PAUSE * 10, "not even most of the pauses are waited for");
         assert_eq!(connect(vec![gone, gone]).unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
         assert_eq!(connect(Vec::new()).unwrap_err().kind(), io::ErrorKind::NotFound);
     }

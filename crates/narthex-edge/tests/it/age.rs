@@ -8,7 +8,7 @@ use narthex_edge::Config;
 use crate::harness::{PATIENCE, Server, eventually};
 use crate::http2::{DATA, END_STREAM, GOAWAY, H2};
 
-const AGE: Duration = Duration::from_millis(200);
+const AGE: Duration = Duration::from_millis(500);
 
 fn aging(grace: Option<Duration>) -> Server {
     Server::with(Config { max_age: Some(AGE), max_age_grace: grace, ..Config::default() })

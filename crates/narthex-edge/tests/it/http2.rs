@@ -247,7 +247,7 @@ fn dates_are_for_all_but_grpc() {
 }
 
 fn idle_soon() -> Config {
-    Config { h2_idle_timeout: Some(Duration::from_millis(100)), ..Config::default() }
+    Config { h2_idle_timeout: Some(Duration::from_millis(400)), ..Config::default() }
 }
 
 #[test]
@@ -413,7 +413,7 @@ fn a_body_that_panics_ends_its_stream_only() {
 
 #[test]
 fn a_body_that_stalls_is_a_408() {
-    let server = Server::with(Config { body_timeout: Duration::from_millis(100), ..Config::default() });
+    let server = Server::with(Config { body_timeout: Duration::from_millis(400), ..Config::default() });
     let mut client = H2::new(&server);
     client.ask(1, "POST", "/echo", false, &[]);
     client.frame(DATA, 0, 1, b"abc");

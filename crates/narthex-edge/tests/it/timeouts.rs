@@ -6,7 +6,7 @@ use narthex_edge::Config;
 
 use crate::harness::Server;
 
-const SHORT: Duration = Duration::from_millis(100);
+const SHORT: Duration = Duration::from_millis(400);
 
 fn header() -> Server {
     Server::with(Config { header_timeout: SHORT, ..Config::default() })
@@ -70,13 +70,14 @@ fn a_slow_preface_is_let_go() {
 fn an_idle_connection_is_closed_in_silence() {
     let server = Server::with(Config { keep_alive_timeout: SHORT, ..Config::default() });
     let mut client = server.connect();
+    let mut start = Instant::now();
     for _ in 0..3 {
+        start = Instant::now();
         client.write("GET /hello HTTP/1.1\r\nhost: a\r\n\r\n");
         assert_eq!(client.response().body, "hello");
     }
-    let start = Instant::now();
     client.assert_closed();
-    assert!(start.elapsed() >= SHORT / 2, "{:?}", start.elapsed());
+    assert!(start.elapsed() >= SHORT, "{:?}", start.elapsed());
 }
 
 #[test]
@@ -85,7 +86,7 @@ fn a_connection_in_use_is_not_idle() {
     let mut client = server.connect();
     let start = Instant::now();
     let mut served = 0;
-    while start.elapsed() < SHORT * 4 {
+    while start.elapsed() < SHORT * 2 {
         client.write("GET /hello HTTP/1.1\r\nhost: a\r\n\r\n");
         assert_eq!(client.response().body, "hello");
         served += 1;
@@ -132,7 +133,7 @@ fn an_exchange_may_take_longer_than_any_of_them() {
     });
     let mut client = server.connect();
     client.write("GET /hang HTTP/1.1\r\nhost: a\r\n\r\n");
-    client.stream.set_read_timeout(Some(SHORT * 5)).unwrap();
+    client.stream.set_read_timeout(Some(SHORT * 3)).unwrap();
     let nothing = std::io::Read::read(&mut &client.stream, &mut [0]).unwrap_err();
     assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock);
 }

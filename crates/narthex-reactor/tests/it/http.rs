@@ -17,8 +17,11 @@ use narthex_reactor::{Reactor, ReactorExecutor, ReactorTimer};
 
 use crate::outer::Outer;
 
-/// Answers with the body of the request, `times` connections.
-async fn serve(reactor: Reactor, listener: narthex_reactor::net::Listener, h2: bool) {
+/// How long a server waits for a head: longer than any test.
+const HEAD: Duration = Duration::from_secs(20);
+
+/// Answers with the body of the request.
+async fn serve(reactor: Reactor, listener: narthex_reactor::net::Listener, h2: bool, head: Duration) {
     let echo = service_fn(|request: Request<Incoming>| async move {
         let body = request.into_body().collect().await.map(http_body_util::Collected::to_bytes);
         Ok::<_, Infallible>(Response::new(Full::new(body.unwrap_or_default())))
@@ -32,15 +35,15 @@ async fn serve(reactor: Reactor, listener: narthex_reactor::net::Listener, h2: b
             reactor.spawn(http.serve_connection(stream, echo)).detach();
         } else {
             let mut http = hyper::server::conn::http1::Builder::new();
-            http.timer(timer).header_read_timeout(Duration::from_millis(50));
+            http.timer(timer).header_read_timeout(head);
             reactor.spawn(http.serve_connection(stream, echo)).detach();
         }
     }
 }
 
-fn server(outer: &Outer, h2: bool) -> SocketAddr {
+fn server(outer: &Outer, h2: bool, head: Duration) -> SocketAddr {
     let (listener, address) = crate::sockets::tcp(&outer.reactor);
-    outer.reactor.spawn(serve(outer.reactor.clone(), listener, h2)).detach();
+    outer.reactor.spawn(serve(outer.reactor.clone(), listener, h2, head)).detach();
     address
 }
 
@@ -51,7 +54,7 @@ fn bodies() -> impl Iterator<Item = Bytes> + Clone {
 #[test]
 fn http1_with_bodies_of_all_sizes_on_one_connection() {
     let outer = Outer::new();
-    let address = server(&outer, false);
+    let address = server(&outer, false, HEAD);
     let reactor = outer.reactor.clone();
     outer.block_on(async move {
         let stream = Stream::connect_tcp(&reactor, address).await.unwrap();
@@ -70,7 +73,7 @@ fn http1_with_bodies_of_all_sizes_on_one_connection() {
 #[test]
 fn http2_with_many_streams_at_once() {
     let outer = Outer::new();
-    let address = server(&outer, true);
+    let address = server(&outer, true, HEAD);
     let reactor = outer.reactor.clone();
     let answered = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&answered);
@@ -101,7 +104,7 @@ fn http2_with_many_streams_at_once() {
 #[test]
 fn pipelined_requests_of_an_ordinary_client() {
     let outer = Outer::new();
-    let address = server(&outer, false);
+    let address = server(&outer, false, HEAD);
     let client = std::thread::spawn(move || {
         let mut client = TcpStream::connect(address).unwrap();
         let one = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\nhi";
@@ -122,7 +125,7 @@ fn pipelined_requests_of_an_ordinary_client() {
 #[test]
 fn a_client_that_never_finishes_its_head_is_cut_off_by_the_timer() {
     let outer = Outer::new();
-    let address = server(&outer, false);
+    let address = server(&outer, false, Duration::from_millis(50));
     let start = Instant::now();
     let client = std::thread::spawn(move || {
         let mut client = TcpStream::connect(address).unwrap();
