@@ -138,15 +138,18 @@ class Site:
         yield seen
         seen += self.flows_since(start, list(kinds))
 
+    def settle(self) -> str:
+        """Makes a request and waits for its line in the access log, after those of all that has ended; returns its mark."""
+        start, mark = self.log.size(), uuid.uuid4().hex
+        httpx.get(f"{self.url}/whoami?{mark}", trust_env=False)
+        wait_for(lambda: mark in self.log.text(start), "the last request in the access log")
+        return mark
+
     def flows_since(self, start: int, kinds: list[str | None]) -> list[Access]:
         """The access log from there on, which must be of requests of these kinds."""
         expected = [FLOWS[self.name][kind] for kind in kinds if kind]
-        mark = ""
-        if None in kinds:
-            # Of what does not come nothing can be waited for. So a last request is, and must be the only one.
-            mark = uuid.uuid4().hex
-            httpx.get(f"{self.url}/whoami?{mark}", trust_env=False)
-            wait_for(lambda: mark in self.log.text(start), "the last request in the access log")
+        # Of what does not come nothing can be waited for. So a last request is, and must be the only one.
+        mark = self.settle() if None in kinds else ""
         wait_for(
             lambda: len(self.log.accesses(start)) >= len(expected) + bool(mark),
             f"{expected} in the access log",

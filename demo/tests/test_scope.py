@@ -159,10 +159,10 @@ def test_a_body_over_the_limit(pages: Client) -> None:
 def test_a_response_arrives_as_it_is_produced(site: Site) -> None:
     with (
         site.watch("page"),
-        httpx.stream("GET", f"{site.url}/stream?lines=4&pause_ms=250", timeout=PATIENCE, trust_env=False) as response,
+        httpx.stream("GET", f"{site.url}/stream?lines=3&pause_ms=1000", timeout=PATIENCE, trust_env=False) as response,
     ):
         times = [time.monotonic() for _ in response.iter_raw()]
-    in_one_piece = times[-1] - times[0] < 0.2
+    in_one_piece = times[-1] - times[0] < 0.5
     assert in_one_piece == site.differs("page-streams")
 
 

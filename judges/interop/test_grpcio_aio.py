@@ -118,7 +118,9 @@ def test_cancel_after_first_response(ask: Ask) -> None:
 
 def test_timeout_on_sleeping_server(ask: Ask) -> None:
     async def case(stub: Any, messages: ModuleType) -> None:
-        call = stub.FullDuplexCall(timeout=0.1)
+        # Connected, so that the deadline is the server's alone.
+        await stub.EmptyCall(messages.Empty(), timeout=PATIENCE)
+        call = stub.FullDuplexCall(timeout=1)
         await call.write(output_request(messages, 31415, 27182, interval=10_000_000))
         with pytest.raises(grpc.aio.AioRpcError) as error:
             await call.read()

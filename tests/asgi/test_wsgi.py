@@ -181,7 +181,7 @@ def test_a_body_whose_length_is_waited_for_holds_no_thread(serve, dial, version)
 
 
 def test_a_client_that_leaves_while_its_length_is_waited_for(serve, dial, version):
-    with serve("wsgi_kitchen:app", "--body-timeout", "0.3") as server:
+    with serve("wsgi_kitchen:app", "--body-timeout", "1") as server:
         leaving, stalling = dial(server, version), dial(server, version)
         for connection in (leaving, stalling):
             connection.request("/length", "POST", end=False)

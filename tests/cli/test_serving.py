@@ -260,7 +260,7 @@ def test_max_body(serve):
 
 
 def test_header_timeout(serve):
-    with serve("plain:app", "--header-timeout", "200ms") as server:
+    with serve("plain:app", "--header-timeout", "1s") as server:
         with socket.create_connection((server.host, server.port), timeout=10) as connection:
             connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")
             # The server answers 408 or just closes; it does not wait for the rest.
@@ -270,7 +270,7 @@ def test_header_timeout(serve):
 
 
 def test_keep_alive_timeout(serve):
-    with serve("plain:app", "--keep-alive-timeout", "200ms") as server:
+    with serve("plain:app", "--keep-alive-timeout", "1s") as server:
         with socket.create_connection((server.host, server.port), timeout=10) as connection:
             connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
             received = b""

@@ -171,6 +171,7 @@ server = implementation({name!r}).server(ThreadPoolExecutor(2))
 server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(
     "test.Service", {{"Method": grpc.unary_unary_rpc_method_handler(lambda request, context: request)}}),))
 port = server.add_insecure_port("127.0.0.1:0")
+signal.signal(signal.SIGTERM, lambda *_: server.stop(5))
 server.start()
 print(port, flush=True)
 {rest}
@@ -194,8 +195,7 @@ def test_a_program_that_ends_without_stopping(implementation_under_test, rest, c
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, -signal.SIGINT), (signal.SIGTERM, 0)])
 def test_signals_reach_a_program_that_waits(implementation_under_test, number, code):
-    rest = "signal.signal(signal.SIGTERM, lambda *_: server.stop(5))\nserver.wait_for_termination()"
-    with run(implementation_under_test, rest) as process:
+    with run(implementation_under_test, "server.wait_for_termination()") as process:
         port = int(process.stdout.readline())
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
             assert Calls(channel).unary_unary(b"x") == b"x"

@@ -70,7 +70,7 @@ def test_several_servers_share_a_loop(run):
         await first.stop(None)
         assert await asyncio.to_thread(call, servers[1][1]) == b"hello"
         with pytest.raises(grpc.RpcError) as raised:
-            await asyncio.to_thread(call, target, timeout=1)
+            await asyncio.to_thread(call, target)
         assert raised.value.code() == grpc.StatusCode.UNAVAILABLE
         for server, _ in servers[1:]:
             await server.stop(None)
@@ -95,7 +95,7 @@ def test_stop_waits_for_what_is_in_flight(run):
         stopping = asyncio.create_task(server.stop(PATIENCE))
         assert await server.wait_for_termination(0.05) is True
         with pytest.raises(grpc.RpcError) as raised:
-            await asyncio.to_thread(call, target, "Slow", timeout=1)
+            await asyncio.to_thread(call, target, "Slow")
         assert raised.value.code() == grpc.StatusCode.UNAVAILABLE
         finish.set()
         assert await calling == b"done"
@@ -171,7 +171,7 @@ def test_a_server_that_is_forgotten_stops(run):
         del server
         gc.collect()
         with pytest.raises(grpc.RpcError):
-            await asyncio.to_thread(call, target, timeout=1)
+            await asyncio.to_thread(call, target)
 
     run(main())
 

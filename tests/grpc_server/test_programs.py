@@ -18,8 +18,8 @@ def handlers():
 
 server = grpc.server(ThreadPoolExecutor(2), handlers())
 print(server.add_insecure_port("127.0.0.1:0"), flush=True)
-server.start()
 try:
+    server.start()
     server.wait_for_termination()
 except KeyboardInterrupt:
     server.stop(5).wait()
