@@ -186,6 +186,9 @@ class Client(httpx.Client):
         before, self.kind = self.kind, kind
         yield
         self.kind = before
+        if kind == self.ANY:
+            # One of them may be given up, and logged when its answer has long been here.
+            self.site.settle()
 
     def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
         """As httpx does it, then looks into the access log. A redirect that is followed is a request too."""
