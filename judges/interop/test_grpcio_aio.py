@@ -118,8 +118,10 @@ def test_cancel_after_first_response(ask: Ask) -> None:
 
 def test_timeout_on_sleeping_server(ask: Ask) -> None:
     async def case(stub: Any, messages: ModuleType) -> None:
+        from interop_protos import empty_pb2
+
         # Connected, so that the deadline is the server's alone.
-        await stub.EmptyCall(messages.Empty(), timeout=PATIENCE)
+        await stub.EmptyCall(empty_pb2.Empty(), timeout=PATIENCE)
         call = stub.FullDuplexCall(timeout=1)
         await call.write(output_request(messages, 31415, 27182, interval=10_000_000))
         with pytest.raises(grpc.aio.AioRpcError) as error:
