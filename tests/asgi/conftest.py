@@ -4,9 +4,9 @@ import contextlib
 import itertools
 import os
 import select
-import threading
 
 import pytest
+from waiting import until
 from wires import Http1, Http2
 
 VERSIONS = {"1.1": Http1, "2": Http2}
@@ -91,9 +91,7 @@ def blocking(dial, tmp_path):
             os.mkfifo(release)
         connection = dial(server)
         connection.request(f"/block?how={how}&file={release}")
-        pause = threading.Event()
-        while not release.with_suffix(".busy").exists():
-            pause.wait(0.005)
+        until(release.with_suffix(".busy").exists)
         try:
             yield connection
             # What was done was done meanwhile: there is no answer yet.

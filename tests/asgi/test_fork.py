@@ -1,10 +1,9 @@
 """A handler that forks while the standby drives: the parent goes on, and the child never serves."""
 
-import threading
-
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from waiting import until
 
 
 @pytest.fixture(params=["uvloop", "asyncio"], scope="module")
@@ -27,9 +26,7 @@ def during_the_standby(server, dial, version, tmp_path):
         release = tmp_path / "release"
         connection = dial(server, version)
         connection.request(f"/{path}?file={release}&{query}")
-        pause = threading.Event()
-        while not release.with_suffix(".busy").exists():
-            pause.wait(0.005)
+        until(release.with_suffix(".busy").exists)
         assert healthy(server)
         release.touch()
         response = connection.response()

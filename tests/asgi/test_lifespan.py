@@ -6,6 +6,7 @@ import socket
 import threading
 
 import pytest
+from waiting import until
 
 
 @pytest.fixture
@@ -25,16 +26,6 @@ def run(serve, events):
 
 def lines(events):
     return events.read_text().splitlines()
-
-
-def wait_for(events, line):
-    """Waits until a line is there; the application writes it."""
-    pause = threading.Event()
-    for _ in range(1000):
-        if line in lines(events):
-            return
-        pause.wait(0.01)
-    raise AssertionError(lines(events))
 
 
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
@@ -57,7 +48,7 @@ def test_no_request_is_served_before_startup_is_complete(run, events, tmp_path):
     started = []
     starting = threading.Thread(target=lambda: started.append(run("slow", "--uds", str(path))))
     starting.start()
-    wait_for(events, "starting")
+    until(lambda: "starting" in lines(events))
     # The address is taken, since that is one of the checks; but nobody answers there.
     with socket.socket(socket.AF_UNIX) as early, pytest.raises(ConnectionRefusedError):
         early.connect(str(path))
