@@ -74,9 +74,7 @@ class TlsLine(Line):
 
     def recv(self, size: int, flags: int = 0) -> bytes:
         """Receives what is decrypted; nothing where the server has said that it is over."""
-        with contextlib.suppress(ssl.SSLZeroReturnError):
-            return self._do(lambda: self._tls.read(size))
-        return b""
+        return self._do(lambda: self._tls.read(size))
 
     def recv_into(self, buffer: memoryview, nbytes: int = 0, flags: int = 0) -> int:
         """Receives what is decrypted."""

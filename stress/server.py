@@ -30,6 +30,10 @@ PLANNED = (
 )
 
 
+# The web application and the servicer, as the command wants them.
+ASGI = ("web:app", "--grpc", "calls:register")
+
+
 class Server(Served):
     """One server, with both applications unless ``arguments`` name others."""
 
@@ -38,7 +42,7 @@ class Server(Served):
         protos: Path,
         *arguments: str,
         loop: str = "uvloop",
-        app: Sequence[str] = ("web:app", "--grpc", "calls:register"),
+        app: Sequence[str] = ASGI,
         env: Mapping[str, str] | None = None,
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="narthex-stress-")

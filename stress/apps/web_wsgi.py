@@ -1,4 +1,4 @@
-"""The web application under load as WSGI has it: the routes of ``web`` that every exchange of the mixed load asks for."""
+"""The web application under load as WSGI has it: those routes of ``web`` that the mixed load asks for."""
 
 import asyncio
 import time
