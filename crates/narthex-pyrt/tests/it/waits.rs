@@ -179,10 +179,12 @@ async def main():
     thread.start()
     inside.wait()
     put_later(12)
-    await told.wait()
-    leave.set()
-    thread.join()
-    logging.getLogger('asyncio').removeHandler(handler)
+    try:
+        await asyncio.wait_for(told.wait(), 10)
+    finally:
+        leave.set()
+        thread.join()
+        logging.getLogger('asyncio').removeHandler(handler)
     assert not task.done()
     return await take()";
     check(Slot::default(), source, 12);

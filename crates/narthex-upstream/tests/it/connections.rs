@@ -147,7 +147,7 @@ fn a_connection_cut_amid_a_message_is_unavailable() {
 }
 
 #[test]
-fn an_upstream_that_takes_no_calls_is_connected_to_once() {
+fn an_upstream_that_takes_no_calls_is_left_alone_for_a_while() {
     run(|reactor| async move {
         let mut http2 = Builder::new();
         http2.max_concurrent_streams(0);
